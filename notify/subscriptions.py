@@ -1,0 +1,272 @@
+"""Who is concerned by an event, where they are reached, and when they want to hear of it. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from storage.records import Event
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", re.ASCII)
+_REGION_ENDS = "省市区县州盟旗"
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """One `[[subscribers]]` table of the configuration. An empty filter lets everything through.
+
+    `to` are Apprise URLs, or `webhook+https://`. `minimum_change` is in percent of the old figure, or in
+    percentage points where the figure is itself a percentage.
+    """
+
+    id: str
+    to: tuple[str, ...]
+    events: tuple[str, ...] = ("measure.*", "document.*", "target.*")
+    sources: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    tracked: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    minimum_change: float | None = None
+    deliver: str = "now"
+    quiet: str | None = None
+    operator: bool = False
+    language: str | None = None
+
+
+# --- who ---------------------------------------------------------------------------------------------------
+
+
+def concerns(subscriber: Subscriber, event: Event) -> bool:
+    """Whether `subscriber` is to hear of `event`.
+
+    A baseline concerns nobody. `source.*` goes to operators, whatever their patterns, and to nobody else.
+    An event of a measure or target must pass every filter. An event of a document passes `kinds`,
+    `recipients` and `tracked` together when one measure of the document does (`detail["measures"]`, each with
+    `id`, `name`, `kind`, `recipient`): so a reader of subsidies hears of every document that holds or held
+    one, and of no other. Where the event does not say what the document holds, it passes: better one too many
+    than one lost.
+    """
+    if event.baseline or (subscriber.sources and event.source not in subscriber.sources):
+        return False
+    if event.type.startswith("source."):
+        return subscriber.operator
+    return (
+        any(fnmatchcase(event.type, pattern) for pattern in subscriber.events)
+        and _in_regions(subscriber.regions, event)
+        and _has_measure(subscriber, event)
+        and _has_keyword(subscriber.keywords, event)
+        and _changes_enough(subscriber.minimum_change, event)
+    )
+
+
+def within(region: str, wanted: str) -> bool:
+    """Whether a region as written (湖北省武汉市江汉区) is, or lies in, the wanted one (武汉市).
+
+    >>> within("武汉市江汉区", "武汉市"), within("武汉市", "武汉市江汉区")
+    (True, False)
+    """
+    at = region.find(wanted)
+    return at == 0 or (at > 0 and region[at - 1] in _REGION_ENDS)
+
+
+def _in_regions(regions: tuple[str, ...], event: Event) -> bool:
+    """A source without a region is judged by its documents' publisher and title (武汉市民政局关于…)."""
+    if not regions:
+        return True
+    document = event.document
+    if document is None:
+        return False
+    places = (document.region,) if document.region else (document.publisher, document.title)
+    return any(within(place, wanted) for place in places if place for wanted in regions)
+
+
+def _has_measure(subscriber: Subscriber, event: Event) -> bool:
+    if not (subscriber.kinds or subscriber.recipients or subscriber.tracked):
+        return True
+    if event.measure is not None:
+        ref = event.measure
+        told = {"id": ref.id, "name": ref.name, "kind": ref.kind, "recipient": ref.recipient}
+        return _measure_passes(subscriber, told, _sentences(event))
+    measures = event.detail.get("measures")
+    return measures is None or any(_measure_passes(subscriber, m, ()) for m in measures)
+
+
+def _measure_passes(subscriber: Subscriber, measure: Mapping[str, Any], sentences: Iterable[str]) -> bool:
+    if subscriber.kinds and measure.get("kind") not in subscriber.kinds:
+        return False
+    names = {measure.get("id"), measure.get("name"), measure.get("subject")}
+    if subscriber.tracked and names.isdisjoint(subscriber.tracked):
+        return False
+    # Only a subsidy has a recipient: a reader of targets and subsidies for care homes still hears of targets.
+    if not subscriber.recipients or measure.get("kind") != "subsidy":
+        return True
+    return _is_for(subscriber.recipients, measure, sentences)
+
+
+def _is_for(recipients: tuple[str, ...], measure: Mapping[str, Any], sentences: Iterable[str]) -> bool:
+    """Where no recipient was read, the subsidy's name and sentence are searched for the wanted ones."""
+    told = measure.get("recipient")
+    if told:
+        return any(wanted in told or told in wanted for wanted in recipients)
+    words = [measure.get("name") or "", measure.get("subject") or "", *sentences]
+    return any(wanted in text for text in words for wanted in recipients)
+
+
+def _has_keyword(keywords: tuple[str, ...], event: Event) -> bool:
+    return not keywords or any(k.casefold() in text.casefold() for text in _words(event) for k in keywords)
+
+
+def _words(event: Event) -> Iterator[str]:
+    yield event.summary
+    if event.document:
+        yield event.document.title
+        yield event.document.publisher or ""
+    if event.measure:
+        yield event.measure.name
+        yield event.measure.recipient or ""
+    yield from _sentences(event)
+    for measure in event.detail.get("measures") or ():
+        yield f"{measure.get('name') or ''} {measure.get('subject') or ''} {measure.get('recipient') or ''}"
+
+
+def _sentences(event: Event) -> Iterator[str]:
+    for figure in (event.before, event.after):
+        if figure and figure.get("sentence"):
+            yield str(figure["sentence"])
+
+
+def _changes_enough(minimum: float | None, event: Event) -> bool:
+    """A change whose size cannot be told (another unit, a new bound, a new deadline) always counts."""
+    if minimum is None or event.before is None or event.after is None:
+        return True
+    size = change_size(event.before, event.after)
+    return size is None or abs(size) >= minimum
+
+
+def change_size(before: Mapping[str, Any], after: Mapping[str, Any]) -> float | None:
+    """The larger of a figure's changes, signed: in percent of the old one, in points where the unit is `%`.
+
+    None where the two cannot be compared or their numbers are the same.
+    """
+    if before.get("unit") != after.get("unit"):
+        return None
+    changes = []
+    for end in ("value", "min", "max"):
+        old, new = before.get(end), after.get(end)
+        if (old is None) != (new is None):
+            return None
+        if old is None or new is None or old == new:
+            continue
+        if before.get("unit") in ("%", "pp"):
+            changes.append(float(new - old))
+        elif old:
+            changes.append((new - old) / abs(old) * 100)
+    return max(changes, key=abs, default=None)
+
+
+# --- where -------------------------------------------------------------------------------------------------
+
+
+def channel_id(url: str) -> str:
+    """What stands for an address outside of the configuration: its scheme and a fingerprint, no secret."""
+    scheme = _SCHEME.match(url)
+    return f"{scheme[0].lower() if scheme else 'invalid'}-{sha256(url.encode()).hexdigest()[:8]}"
+
+
+def channel_url(subscriber: Subscriber, channel: str) -> str | None:
+    """The address behind a `channel_id`; None if the subscriber has it no longer."""
+    return next((url for url in subscriber.to if channel_id(url) == channel), None)
+
+
+# --- when --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """`weekday` is 0 for Monday; None with "daily"."""
+
+    every: Literal["now", "daily", "weekly"]
+    at: time = time(0)
+    weekday: int | None = None
+
+
+def parse_deliver(text: str) -> Rhythm:
+    """"now", "daily 08:30" or "mon 08:30". ValueError says which word is wrong."""
+    words = text.strip().lower().split()
+    if words == ["now"]:
+        return Rhythm("now")
+    if len(words) != 2:
+        raise ValueError(f'deliver = "{text}": expected "now", "daily HH:MM" or "mon HH:MM"')
+    day, clock = words
+    if day != "daily" and day not in WEEKDAYS:
+        raise ValueError(f'deliver = "{text}": "{day}" is not "daily" or one of {", ".join(WEEKDAYS)}')
+    at = _parse_clock(clock, f'deliver = "{text}"')
+    return Rhythm("daily", at) if day == "daily" else Rhythm("weekly", at, WEEKDAYS.index(day))
+
+
+def parse_quiet(text: str) -> tuple[time, time]:
+    """"22:00-07:00" as start and end; the end may lie on the next day. ValueError says what is wrong."""
+    start, dash, end = text.replace(" ", "").partition("-")
+    if not dash:
+        raise ValueError(f'quiet = "{text}": expected "HH:MM-HH:MM"')
+    hours = _parse_clock(start, f'quiet = "{text}"'), _parse_clock(end, f'quiet = "{text}"')
+    if hours[0] == hours[1]:
+        raise ValueError(f'quiet = "{text}": start and end are the same')
+    return hours
+
+
+def _parse_clock(text: str, where: str) -> time:
+    found = _CLOCK.fullmatch(text)
+    if not found:
+        raise ValueError(f'{where}: "{text}" is not a time of day, HH:MM from 00:00 to 23:59')
+    return time(int(found[1]), int(found[2]))
+
+
+def is_digest(subscriber: Subscriber) -> bool:
+    return parse_deliver(subscriber.deliver).every != "now"
+
+
+def next_send(subscriber: Subscriber, now: datetime, tz: ZoneInfo) -> datetime:
+    """The first moment, `now` or later, at which a message that is ready may go out. Aware, in UTC.
+
+    Clock times are those of `tz`. A time of day that a change of the clock skips is taken as long after
+    the skip as it would have been, one that comes twice as its first coming.
+    """
+    now = now.astimezone(UTC)
+    rhythm = parse_deliver(subscriber.deliver)
+    due = now if rhythm.every == "now" else _next_turn(rhythm, now, tz)
+    return _after_quiet(parse_quiet(subscriber.quiet), due, tz) if subscriber.quiet else due
+
+
+def _next_turn(rhythm: Rhythm, now: datetime, tz: ZoneInfo) -> datetime:
+    today = now.astimezone(tz).date()
+    days = (today + timedelta(days=n) for n in range(9))
+    turns = (_moment(d, rhythm.at, tz) for d in days if rhythm.weekday in (None, d.weekday()))
+    return next(turn for turn in turns if turn >= now)
+
+
+def _after_quiet(quiet: tuple[time, time], due: datetime, tz: ZoneInfo) -> datetime:
+    start, end = quiet
+    local = due.astimezone(tz)
+    clock = local.time().replace(tzinfo=None)
+    over_midnight = start > end
+    hushed = (clock >= start or clock < end) if over_midnight else start <= clock < end
+    if not hushed:
+        return due
+    day = local.date() + timedelta(days=1 if over_midnight and clock >= start else 0)
+    # In the hour that comes twice, the first coming of the end may already be past.
+    return next((m for m in (_moment(day, end, tz, fold) for fold in (0, 1)) if m > due), due)
+
+
+def _moment(day: date, at: time, tz: ZoneInfo, fold: int = 0) -> datetime:
+    return datetime.combine(day, at.replace(fold=fold), tz).astimezone(UTC)
