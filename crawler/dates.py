@@ -64,7 +64,7 @@ def parse_date(text: str) -> date | None:
 def find_date(text: str) -> date | None:
     """The first date that stands anywhere in `text`; None where there is none.
 
-    Eight bare digits (20250915) count only where nothing is written as a date: they may be a document's number.
+    Eight bare digits (20250915) count only where nothing is written as a date: they may be a number.
     """
     plain = text.translate(_PLAIN)
     if iso := _ISO.search(plain):
@@ -137,7 +137,7 @@ def _from_iso(text: str) -> date | None:
 
 
 def _from_english(text: str) -> date | None:
-    """Feeds (RFC 822) and JSON made by Java: "Wed Jul 23 00:00:00 CST 2025", "Jul 23, 2025 10:00:00 AM"."""
+    """Feeds (RFC 822) and JSON made by Java: "Jul 23, 2025 10:00:00 AM"."""
     if m := _ENGLISH.search(text):
         return _day(m[3], str(_MONTHS.index(m[1]) // 3 + 1), m[2])
     if not text[:1].isalpha() and ":" not in text:
