@@ -1,4 +1,4 @@
-"""The difference of two sentences, for the eye: numbers and words stay whole, context is cut with an ellipsis."""
+"""The difference of two sentences, for the eye: numbers and words stay whole, ellipses tell what is cut."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def tokens(text: str) -> list[str]:
 
 
 def mark(before: str, after: str) -> tuple[Piece, ...]:
-    """The pieces of both sentences in reading order; an old piece stands before the new one that replaces it."""
+    """The pieces of both sentences in reading order; an old piece stands before the new one in its place."""
     from diff_match_patch import diff_match_patch
 
     alphabet: dict[str, str] = {}
-    old, new = (_encode(tokens(text[:_LONGEST]), alphabet) for text in (before, after))
+    old, new = (_encode(tokens(head(text, _LONGEST)), alphabet) for text in (before, after))
     matcher = diff_match_patch()
     matcher.Diff_Timeout = 0.5
     diffs = matcher.diff_main(old, new, False)

@@ -201,7 +201,7 @@ class Rhythm:
 
 
 def parse_deliver(text: str) -> Rhythm:
-    """"now", "daily 08:30" or "mon 08:30". ValueError says which word is wrong."""
+    """ "now", "daily 08:30" or "mon 08:30". ValueError says which word is wrong."""
     words = text.strip().lower().split()
     if words == ["now"]:
         return Rhythm("now")
@@ -215,7 +215,7 @@ def parse_deliver(text: str) -> Rhythm:
 
 
 def parse_quiet(text: str) -> tuple[time, time]:
-    """"22:00-07:00" as start and end; the end may lie on the next day. ValueError says what is wrong."""
+    """ "22:00-07:00" as start and end; the end may lie on the next day. ValueError says what is wrong."""
     start, dash, end = text.replace(" ", "").partition("-")
     if not dash:
         raise ValueError(f'quiet = "{text}": expected "HH:MM-HH:MM"')

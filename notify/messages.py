@@ -1,0 +1,452 @@
+"""Words of a message: one message for a revision or publication and its reader, with all its events.
+
+What stands in an event comes from pages of others and is data: it is cleaned of controls, escaped for the
+format by the template engine, and linked only if it is http(s). The layout is in `templates/`, one file a
+format; an operator's own folder of files with the same names goes before them.
+
+Beside the contract's fields these keys of `Event.detail` are shown where they are there: `before_words` and
+`after_words` (a figure ready to read), `deadline`, `deadline_before` (ISO dates), `bodies` (list),
+`recipient`, `published_on` (ISO date of the document), `reason`, and for documents `measures` (list with
+`name`, `words`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from notify.marking import Piece, alike, excerpt, head, mark, side
+from notify.phrases import WORDS, change_words, clean, figure_words, importance, label, size_words, title
+from notify.subscriptions import Subscriber
+from storage.records import DocumentRef, Event
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Format = Literal["text", "markdown", "html"]
+TEMPLATES = Path(__file__).with_name("templates")
+
+# From all there is to one line an event: the first that fits the channel is taken.
+_CONTEXTS: tuple[int | None, ...] = (400, 60, 16, None)
+_LONGEST_TITLE, _LONGEST_URL, _MOST_FIGURES = 120, 500, 5
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much a channel takes: `size` in characters, or in UTF-8 bytes. `title_inside` says that the title
+    stands in the body and takes its share; `title` is the title's own limit in characters."""
+
+    size: int = 32_768
+    in_bytes: bool = False
+    title_inside: bool = False
+    title: int = 60
+
+    def cost(self, text: str) -> int:
+        return len(text.encode("utf-8", "replace")) if self.in_bytes else len(text)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Addresses of the web pages. `base` is where readers reach them ("https://watch.example.org"), or empty:
+    then messages link only the watched page. `unsubscribe` gives a subscriber's own address by id."""
+
+    base: str = ""
+    unsubscribe: Callable[[str], str | None] = lambda subscriber: None
+
+    def document(self, document: int) -> str | None:
+        return self._at(f"/documents/{document}")
+
+    def diff(self, document: int, old: int, new: int) -> str | None:
+        return self._at(f"/documents/{document}/diff?{urlencode({'from': old, 'to': new})}")
+
+    def version(self, version: int) -> str | None:
+        return self._at(f"/versions/{version}/raw")
+
+    def event(self, event: int) -> str | None:
+        return self._at(f"/events/{event}")
+
+    def events(self) -> str | None:
+        return self._at("/events")
+
+    def _at(self, path: str) -> str | None:
+        return self.base.rstrip("/") + path if self.base else None
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a channel sends. `text` says the same as an HTML `body` in plain words, for mail programs that
+    want it; `events` go to channels that send data instead of words."""
+
+    title: str
+    body: str
+    format: Format = "text"
+    text: str = ""
+    events: tuple[Event, ...] = ()
+    unsubscribe: str | None = None
+
+
+# --- what a template sees -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event of a measure, target or source, in words. `inline` marks both sentences in one; where they
+    have too little in common it is empty and `old` and `new` stand apart."""
+
+    id: int
+    label: str
+    name: str
+    figures: str
+    size: str
+    summary: str
+    facts: tuple[tuple[str, str], ...] = ()
+    inline: tuple[Piece, ...] = ()
+    old: tuple[Piece, ...] = ()
+    new: tuple[Piece, ...] = ()
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A document, or a source, with its changes. `labels` tell what happened to the document itself."""
+
+    heading: str
+    number: str
+    labels: str
+    summaries: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    changes: tuple[Change, ...]
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    language: str
+    links: Links
+    tz: ZoneInfo
+    context: int | None = None
+    words: dict[str, str] = field(default_factory=dict)
+
+
+def render(
+    subscriber: Subscriber,
+    events: Sequence[Event],
+    *,
+    language: str,
+    links: Links,
+    format: Format,
+    limit: Limit,
+    tz: ZoneInfo,
+    templates: Path | None = None,
+) -> Message:
+    """The message that tells `subscriber` of `events` (at least one), within `limit`.
+
+    Events of several documents make a digest, ordered by importance. What does not fit is first told with
+    less of the sentences around a difference, then in one line, then counted: "还有 N 条" with a link.
+    `language` is "zh" or "en"; the subscriber's own goes before it. `templates` is a folder of files that
+    replace ours.
+    """
+    setting = _Setting(_language(subscriber, language), links, tz)
+    ordered = sorted(events, key=importance)
+    heading = title(ordered, setting.language, min(60, limit.title))
+    writer = _Writer(ordered, heading, setting, templates, links.unsubscribe(subscriber.id))
+    room = limit.size - (limit.cost(heading) + 8 if limit.title_inside else 0)
+    body = writer.body(format, limit, room)
+    text = body if format == "text" else writer.body("text", replace(limit, in_bytes=False), 32_768)
+    return Message(heading, body, format, text, tuple(events), writer.unsubscribe)
+
+
+def _language(subscriber: Subscriber, language: str) -> str:
+    wanted = subscriber.language or language
+    return wanted if wanted in WORDS else "zh"
+
+
+@dataclass(frozen=True)
+class _Writer:
+    events: Sequence[Event]
+    heading: str
+    setting: _Setting
+    templates: Path | None
+    unsubscribe: str | None
+
+    def body(self, format: Format, limit: Limit, room: int) -> str:
+        for context in _CONTEXTS:
+            body = self._write(format, len(self.events), context)
+            if limit.cost(body) <= room:
+                return body
+        return self._fewer(format, limit, room)
+
+    def _fewer(self, format: Format, limit: Limit, room: int) -> str:
+        """As many events as fit, in one line each, found by halving: more events take more room."""
+        fits, best = 0, ""
+        low, high = 1, len(self.events) - 1
+        while low <= high:
+            middle = (low + high) // 2
+            body = self._write(format, middle, None)
+            if limit.cost(body) <= room:
+                fits, best, low = middle, body, middle + 1
+            else:
+                high = middle - 1
+        return best if fits else self._least(format, limit, room)
+
+    def _least(self, format: Format, limit: Limit, room: int) -> str:
+        """For channels of a line or two: the title, and the address if there is room for it."""
+        link = self._more_link()
+        for line in (f"{self.heading} {link}", self.heading) if link else (self.heading,):
+            said = {"html": escape, "markdown": escape_markdown, "text": str}[format](line)
+            if limit.cost(said) <= room:
+                return said
+        size = room // 4 - 1 if limit.in_bytes else room - 1
+        return head(self.heading, max(1, size))
+
+    def _more_link(self) -> str | None:
+        documents = {e.document.id for e in self.events if e.document}
+        links = self.setting.links
+        return links.document(documents.pop()) if len(documents) == 1 else links.events()
+
+    def _write(self, format: Format, count: int, context: int | None) -> str:
+        words = WORDS[self.setting.language]
+        setting = replace(self.setting, context=context, words=words)
+        left = len(self.events) - count
+        template = _environment(self.templates, format).get_template(f"message.{format}.j2")
+        return template.render(
+            title=self.heading,
+            groups=_groups(self.events[:count], setting),
+            words=words,
+            language=self.setting.language,
+            brief=context is None,
+            more=words["more"].format(n=left) if left else "",
+            more_link=self._more_link(),
+            unsubscribe=self.unsubscribe,
+        ).strip()
+
+
+# --- events into words --------------------------------------------------------------------------------------
+
+
+def _groups(events: Sequence[Event], setting: _Setting) -> list[Group]:
+    """Events by document (or source), in the order in which their most important ones came."""
+    together: dict[tuple[str, Any], list[Event]] = {}
+    for event in events:
+        key = ("document", event.document.id) if event.document else ("source", event.source)
+        together.setdefault(key, []).append(event)
+    return [_group(members, setting) for members in together.values()]
+
+
+def _group(events: Sequence[Event], s: _Setting) -> Group:
+    document = events[0].document
+    own = [e for e in events if e.measure is None]
+    return Group(
+        heading=head(clean(document.title if document else events[0].source), _LONGEST_TITLE),
+        number=clean(document.doc_number or "") if document else "",
+        labels=s.words["comma"].join(dict.fromkeys(label(e, s.language) for e in own)),
+        summaries=tuple(dict.fromkeys(filter(None, (_summary(e, s) for e in own)))),
+        facts=_document_facts(document, events, s) if s.context is not None else (),
+        links=_document_links(document, events, s),
+        changes=tuple(_change(e, s) for e in events if e.measure is not None),
+        ids=tuple(sorted(e.id for e in events)),
+    )
+
+
+def _summary(event: Event, s: _Setting) -> str:
+    """What an event of a document or source says beyond its label; the figures of a new document."""
+    told = clean(event.detail.get("reason") or event.summary)
+    figures = [
+        f"{clean(m.get('name') or m.get('subject') or '')} {clean(m['words'])}"
+        for m in event.detail.get("measures") or ()
+        if m.get("words")
+    ][:_MOST_FIGURES]
+    if s.context is None or event.type != "document.published" or not figures:
+        return told
+    return f"{s.words['figures']}{s.words['colon']}{(s.words['comma']).join(figures)}"
+
+
+def _document_facts(
+    document: DocumentRef | None, events: Sequence[Event], s: _Setting
+) -> tuple[tuple[str, str], ...]:
+    day = next((clean(e.detail["published_on"]) for e in events if e.detail.get("published_on")), "")
+    publisher = clean(document.publisher or document.region or "") if document else ""
+    found = max(e.time for e in events).astimezone(s.tz)
+    return _told(
+        (s.words["published"], " ".join(filter(None, (publisher, day)))),
+        (s.words["found"], _clock(found)),
+    )
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M")
+
+
+def _document_links(
+    document: DocumentRef | None, events: Sequence[Event], s: _Setting
+) -> tuple[tuple[str, str], ...]:
+    if document is None:
+        return ()
+    old, new = next((e.versions for e in events if all(e.versions)), (None, None))
+    compared = old is not None and new is not None and old != new
+    return _told(
+        (s.words["page"], safe_url(document.url)),
+        (s.words["diff"], s.links.diff(document.id, old, new) if compared else None),  # type: ignore[arg-type]
+        (s.words["archive"], s.links.document(document.id)),
+    )
+
+
+def _told(*facts: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in facts if value)
+
+
+def safe_url(url: str) -> str | None:
+    """`url` fit to be a link anywhere, or None where it is not http(s), or too long to be shown."""
+    address = quote(clean(url).replace(" ", "%20"), safe="%/:?#@!$&*+,;=~-._[]")
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    usable = parts.scheme in ("http", "https") and parts.netloc and len(address) <= _LONGEST_URL
+    return address if usable else None
+
+
+def _change(event: Event, s: _Setting) -> Change:
+    assert event.measure is not None
+    inline, old, new = _sentences(event, s.context) if s.context is not None else ((), (), ())
+    return Change(
+        id=event.id,
+        label=label(event, s.language),
+        name=clean(event.measure.name),
+        figures=_figures(event, s.language),
+        size=size_words(event, s.language),
+        summary=clean(event.detail.get("reason") or ""),
+        facts=_measure_facts(event, s),
+        inline=inline,
+        old=old,
+        new=new,
+        link=s.links.event(event.id) if event.id else None,
+    )
+
+
+def _figures(event: Event, language: str) -> str:
+    """Old and new figure with their units; in conflicts and targets, as the title says them."""
+    before, after = (figure_words(event, end, language) for end in ("before", "after"))
+    if event.type.startswith("target.") or event.type == "measure.conflict" or before == after:
+        return change_words(event, language)
+    return " → ".join(filter(None, (before, after)))
+
+
+def _measure_facts(event: Event, s: _Setting) -> tuple[tuple[str, str], ...]:
+    detail = event.detail
+    recipient = detail.get("recipient") or (event.measure.recipient if event.measure else None)
+    bodies = s.words["comma"].join(clean(body) for body in detail.get("bodies") or ())
+    long = s.context is not None
+    return _told(
+        (s.words["recipient"], clean(recipient or "") if long else None),
+        (s.words["deadline"], _deadline(event, s)),
+        (s.words["bodies"], bodies if long else None),
+    )
+
+
+def _deadline(event: Event, s: _Setting) -> str:
+    now, before = (clean(event.detail.get(key) or "") for key in ("deadline", "deadline_before"))
+    if "deadline_before" in event.detail and before != now:
+        return f"{before or s.words['none']} → {now or s.words['none']}"
+    return now
+
+
+def _sentences(
+    event: Event, context: int | None
+) -> tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]:
+    before, after = (clean((figure or {}).get("sentence") or "") for figure in (event.before, event.after))
+    size = context or 0
+    if not before or not after:
+        told = head(before or after, 4 * size)
+        only = (Piece(told, "same"),)
+        return (), only if before else (), only if after else ()
+    pieces = mark(before, after)
+    if alike(pieces):
+        return excerpt(pieces, size, 2 * size), (), ()
+    whole = (side(pieces, "old"), side(pieces, "new"))
+    old, new = ((Piece(head("".join(p.text for p in one), 4 * size), "same"),) for one in whole)
+    return (), old, new
+
+
+# --- formats ------------------------------------------------------------------------------------------------
+
+
+class Marked(str):
+    """Markdown of ours, that is not escaped again."""
+
+    __slots__ = ()
+
+
+# Backslashes show in WeCom and DingTalk, so what would be markup becomes its wide twin instead.
+# "@" would call people, "<" would make a mention.
+_TWINS = str.maketrans("*_`[]<>\\|@&", "＊＿｀［］＜＞＼｜＠＆")
+_LINE_START = re.compile(r"^(\s*)([#+-])", re.MULTILINE)
+
+
+def escape_markdown(text: object) -> str:
+    """Text from outside as it may stand in any chat's Markdown: nothing in it acts as markup."""
+    if isinstance(text, Marked):
+        return text
+    plain = str(text).translate(_TWINS).replace("~~", "～～")
+    return _LINE_START.sub(lambda m: m[1] + {"#": "＃", "+": "＋", "-": "－"}[m[2]], plain)
+
+
+def strong(text: str) -> Marked:
+    """All of `text` in Markdown bold: right only between spaces, punctuation and the ends of a line."""
+    return Marked(f"**{escape_markdown(text)}**")
+
+
+def bold(text: str) -> Marked:
+    """Markdown bold around what can carry it: the marks must touch a letter or digit to be seen as marks.
+
+    >>> bold("（5000元）")
+    '（**5000元**）'
+    """
+    start = next((n for n, c in enumerate(text) if c.isalnum()), None)
+    if start is None:
+        return Marked(escape_markdown(text))
+    end = len(text) - next(n for n, c in enumerate(reversed(text)) if c.isalnum())
+    lead, core, rest = text[:start], text[start:end], text[end:]
+    return Marked(f"{escape_markdown(lead)}**{escape_markdown(core)}**{escape_markdown(rest)}")
+
+
+def _link(address: str, name: str) -> Marked:
+    safe = quote(address, safe="%/:?#@!$&*+,;=~-._")
+    return Marked(f"[{escape_markdown(name)}]({safe})")
+
+
+def _marked_text(pieces: Iterable[Piece]) -> str:
+    return "".join(p.text if p.side == "same" else f"【{p.text}】" for p in pieces)
+
+
+def _marked_markdown(pieces: Iterable[Piece]) -> Marked:
+    return Marked("".join(escape_markdown(p.text) if p.side == "same" else bold(p.text) for p in pieces))
+
+
+@lru_cache(maxsize=16)
+def _environment(templates: Path | None, format: Format) -> Environment:
+    """Sandboxed, for a template may be an operator's. Every value it prints is escaped for the format."""
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    folders = [folder for folder in (templates, TEMPLATES) if folder]
+    env = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folders),
+        autoescape=format == "html",
+        finalize=escape_markdown if format == "markdown" else None,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"only": side, "strong": strong, "link": _link}
+    env.filters["marked"] = _marked_markdown if format == "markdown" else _marked_text
+    return env

@@ -1,0 +1,258 @@
+"""The words that readers see, in Chinese and in English: labels, figures, titles. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notify.marking import head, tokens
+from notify.subscriptions import change_size
+from storage.records import Event
+
+# Most important first: what one can claim, then what was promised, then what was reported.
+_ORDER = (
+    "measure.changed subsidy", "measure.conflict", "measure.added subsidy", "measure.removed subsidy",
+    "measure.restated subsidy", "target.missed", "measure.changed target", "target.due", "target.met",
+    "measure.removed target", "measure.added target", "measure.restated target", "measure.changed progress",
+    "measure.restated progress", "measure.removed progress", "measure.added progress", "document.withdrawn",
+    "document.published", "document.restored", "document.revised", "source.blocked", "source.failing",
+    "source.drifted", "source.recovered",
+)  # fmt: skip
+_RANK = {name: rank for rank, name in enumerate(_ORDER)}
+
+_LABELS: dict[str, tuple[str, str]] = {
+    "measure.changed subsidy": ("补贴调整", "Subsidy changed"),
+    "measure.changed target": ("目标调整", "Target changed"),
+    "measure.changed progress": ("进展更正", "Progress corrected"),
+    "measure.added subsidy": ("新增补贴", "Subsidy added"),
+    "measure.added target": ("新增目标", "Target added"),
+    "measure.added progress": ("新增进展", "Progress added"),
+    "measure.removed subsidy": ("补贴删去", "Subsidy removed"),
+    "measure.removed target": ("目标删去", "Target removed"),
+    "measure.removed progress": ("进展删去", "Progress removed"),
+    "measure.restated subsidy": ("补贴新规", "Subsidy restated"),
+    "measure.restated target": ("目标改述", "Target restated"),
+    "measure.restated progress": ("进展更新", "Progress updated"),
+    "measure.conflict": ("数字矛盾", "Figures conflict"),
+    "target.met": ("目标达成", "Target met"),
+    "target.missed": ("目标逾期", "Target missed"),
+    "target.due": ("目标临期", "Target due"),
+    "document.published": ("新文件", "New document"),
+    "document.revised": ("文件修订", "Document revised"),
+    "document.withdrawn": ("文件撤下", "Document withdrawn"),
+    "document.restored": ("文件恢复", "Document restored"),
+    "source.failing": ("来源故障", "Source failing"),
+    "source.blocked": ("来源受阻", "Source blocked"),
+    "source.drifted": ("版面变动", "Source drifted"),
+    "source.recovered": ("来源恢复", "Source recovered"),
+}
+
+WORDS: dict[str, dict[str, str]] = {
+    "zh": {
+        "before": "原", "after": "现", "deadline": "期限", "bodies": "责任单位", "recipient": "对象",
+        "none": "无", "published": "发布", "found": "发现", "page": "原网页", "diff": "前后对比",
+        "archive": "存档", "events": "事件编号", "figures": "主要数字", "all": "全部变化",
+        "more": "还有 {n} 条", "unsubscribe": "退订", "comma": "、", "colon": "：",
+        "open": "（", "close": "）",
+        "why": "您收到此信，因为它符合您订阅的条件。",
+    },
+    "en": {
+        "before": "Before", "after": "After", "deadline": "Deadline", "bodies": "Responsible",
+        "recipient": "For",
+        "none": "none", "published": "Published", "found": "Found", "page": "Page", "diff": "Comparison",
+        "archive": "Archived copy", "events": "Event", "figures": "Main figures", "all": "All changes",
+        "more": "{n} more", "unsubscribe": "Unsubscribe", "comma": ", ", "colon": ": ",
+        "open": " (", "close": ")",
+        "why": "You get this message because it fits your subscription.",
+    },
+}  # fmt: skip
+
+_BOUNDS = {
+    "zh": {">=": "不低于", "<=": "最高", ">": "超过", "<": "低于", "~": "约"},
+    "en": {">=": "≥ ", "<=": "≤ ", ">": "> ", "<": "< ", "~": "about "},
+}
+
+# Escape sequences of terminals, whole: what is left of one without its first character is rubbish.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,999}(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Controls, and what makes a text read otherwise than it stands: direction marks, invisible joiners, tags.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_GAP = re.compile(r"[\s\x1c-\x1f\x85\u2028\u2029]+")
+
+
+def clean(text: object) -> str:
+    """One line of text from outside, without controls, escape sequences, line breaks or invisible marks.
+
+    >>> clean("a\\x1b[31mb\\r\\nBcc: c")
+    'ab Bcc: c'
+    """
+    return _GAP.sub(" ", _UNSEEN.sub("", _ANSI.sub("", str(text)))).strip()
+
+
+def news(event: Event) -> str:
+    """What kind of news an event is: its type, with the measure's kind where that matters."""
+    with_kind = f"{event.type} {event.measure.kind}" if event.measure else event.type
+    return with_kind if with_kind in _RANK else event.type
+
+
+def importance(event: Event) -> tuple[int, float, int]:
+    """A sort key, most important first: what kind of news, then how large the change, then which is older."""
+    size = change_size(event.before, event.after) if event.before and event.after else None
+    return _RANK.get(news(event), len(_RANK)), -abs(size or 0.0), event.id
+
+
+def label(event: Event, language: str) -> str:
+    """The two or four characters that say what happened; an unknown type says its own name."""
+    told = _LABELS.get(news(event))
+    return told[language == "en"] if told else clean(event.type)
+
+
+# --- figures -----------------------------------------------------------------------------------------------
+
+
+def figure_words(event: Event, end: str, language: str) -> str:
+    """The figure before or after (`end`), as a reader says it: 5000元/张. Empty if there is none."""
+    ready = event.detail.get(f"{end}_words")
+    if ready:
+        return clean(ready)
+    figure = event.before if end == "before" else event.after
+    return compose_figure(figure, language) if figure else ""
+
+
+def compose_figure(figure: Mapping[str, Any], language: str) -> str:
+    """Words for a figure of the contract.
+
+    >>> compose_figure({"value": None, "min": 50000, "max": 300000, "unit": "元", "bound": "="}, "zh")
+    '5万—30万元'
+    """
+    ends = (
+        [figure.get("value")] if figure.get("value") is not None else [figure.get("min"), figure.get("max")]
+    )
+    numbers = "—".join(_number(float(n), language) for n in ends if n is not None)
+    unit = clean(figure.get("unit") or "")
+    gap = " " if language == "en" and unit not in ("%", "") else ""
+    bound = _BOUNDS[language].get(str(figure.get("bound")), "")
+    return f"{bound}{numbers}{gap}{unit}" if numbers else clean(figure.get("quote") or "")
+
+
+def _number(number: float, language: str) -> str:
+    for size, name in ((1e8, "亿"), (1e4, "万")) if language == "zh" else ():
+        scaled = number / size
+        if abs(number) >= size and round(scaled, 2) == scaled:
+            return f"{scaled:.2f}".rstrip("0").rstrip(".") + name
+    grouped = "," if language == "en" and abs(number) >= 10000 else ""
+    return f"{number:{grouped}.4f}".rstrip("0").rstrip(".")
+
+
+def size_words(event: Event, language: str) -> str:
+    """How much a figure changed: +20%, -2个百分点. Empty for ranges and for what cannot be compared."""
+    if not event.type.startswith("measure.") or event.type == "measure.conflict":
+        return ""
+    before, after = event.before, event.after
+    size = change_size(before, after) if before and after and before.get("value") is not None else None
+    if size is None or before is None or round(size, 1) == 0:
+        return ""
+    number = f"{size:+.1f}".removesuffix(".0")
+    if before.get("unit") in ("%", "pp"):
+        return f"{number}个百分点" if language == "zh" else f"{number} pp"
+    return f"{number}%"
+
+
+def change_words(event: Event, language: str) -> str:
+    """Both figures in one expression, what they share said once: 5000→6000元/张."""
+    before, after = (figure_words(event, end, language) for end in ("before", "after"))
+    if event.type == "measure.conflict" and before and after:
+        return f"{before}≠{after}"
+    if event.type.startswith("target.") and before and after:
+        return f"{after}（目标{before}）" if language == "zh" else f"{after} (target {before})"
+    if before and after and before != after:
+        return f"{_without_shared_end(before, after)}→{after}"
+    return after or before
+
+
+def _without_shared_end(before: str, after: str) -> str:
+    """`before` without the words that it shares with the end of `after`: the unit, never a number."""
+    old, new = tokens(before), tokens(after)
+    shared = 0
+    while shared < min(len(old), len(new)) - 1 and old[-1 - shared] == new[-1 - shared]:
+        if any(c.isdigit() for c in old[-1 - shared]):
+            break
+        shared += 1
+    kept = "".join(old[: len(old) - shared])
+    return kept if any(c.isdigit() for c in kept) else before
+
+
+# --- titles ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Parts:
+    mark: str
+    place: str
+    name: str
+    figures: str
+    size: str
+    others: str
+
+
+def title(events: Sequence[Event], language: str, longest: int = 60) -> str:
+    """What changed, in at most `longest` characters; a figure stands in it whole or not at all.
+
+    `events` are in order of importance; the first gives the title, the others are counted.
+    """
+    lead = events[0]
+    others = sum(1 for e in events[1:] if e.measure or e.document != lead.document)
+    parts = _Parts(
+        mark=f"【{label(lead, language)}】" if language == "zh" else f"[{label(lead, language)}] ",
+        place=_place(lead),
+        name=_subject(lead),
+        figures=_title_figures(lead, language),
+        size=size_words(lead, language),
+        others=_others(others, language),
+    )
+    return _fit(parts, longest)
+
+
+def _fit(p: _Parts, longest: int) -> str:
+    """The fullest wording that leaves the name recognisable; the figures are the last to go."""
+    full, named = (p.place, p.size, p.figures), (p.place, "", "")
+    for place, size, figures in (full, ("", p.size, p.figures), ("", "", p.figures), named, ("", "", "")):
+        before, after = (
+            p.mark + (f"{place} " if place else ""),
+            "".join(f" {part}" for part in (figures, size, p.others) if part),
+        )
+        room = longest - len(before) - len(after)
+        if room >= min(len(p.name), 10):
+            return before + (p.name if len(p.name) <= room else head(p.name, room - 1)) + after
+    return head(p.mark + p.name, longest - 1)
+
+
+def _others(count: int, language: str) -> str:
+    if not count:
+        return ""
+    return f"等{count + 1}项" if language == "zh" else f"and {count} more"
+
+
+def _subject(event: Event) -> str:
+    if event.measure:
+        return clean(event.measure.name)
+    return clean(event.document.title if event.document else event.source)
+
+
+def _place(event: Event) -> str:
+    region = clean(event.document.region or "") if event.document else ""
+    return "" if not region or _subject(event).startswith(region) else region
+
+
+def _title_figures(event: Event, language: str) -> str:
+    before, after = (figure_words(event, end, language) for end in ("before", "after"))
+    if before and before == after and event.detail.get("deadline_before"):
+        old, new = (
+            clean(event.detail.get(k) or WORDS[language]["none"]) for k in ("deadline_before", "deadline")
+        )
+        return f"{WORDS[language]['deadline']} {old}→{new}"
+    return change_words(event, language)
