@@ -1,0 +1,433 @@
+"""Fetching with manners: one long-lived Scrapy engine in the daemon's loop, asked for one page at a time.
+
+A crawler per source would cost a TLS context and an engine for each pass and, worse, share no queue with the
+others: two sources on one host would not be polite to it together. So there is one engine, one lane per host,
+and redirects are followed here, hop by hop, each with the same checks as a first request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urldefrag, urlencode, urljoin, urlsplit
+
+from scrapy import Request, Spider
+from scrapy.crawler import AsyncCrawlerRunner
+from scrapy.http import Response
+from scrapy.logformatter import LogFormatter
+
+from crawler.manners import (
+    ROBOTS_BYTES,
+    Manners,
+    RefusedError,
+    Robots,
+    host_key,
+    product_token,
+    read_robots,
+    retry_after,
+)
+from crawler.transport import Exchange, Tls, TransportError
+from crawler.verdict import Expectation, Verdict, judge
+from storage.records import Capture
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_RESENT = {307, 308}  # method and form are kept; the others turn a POST into a GET, as browsers do
+_ROBOTS_HOPS = 5  # RFC 9309, 2.3.1.2
+# A host that fails in one of these ways has trouble itself; other failures are a page's own.
+_HOST_TROUBLE = {"timeout", "reset", "refused", "dns", "tls", "protocol", "truncated", "unreachable"}
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlPolicy:
+    """What holds for all requests. Times in seconds, sizes in bytes.
+
+    `delay` lies between two requests to one host. `timeout` bounds a whole fetch, redirects included, without
+    the time it waits for its turn. `per_host_daily` counts every request sent to a host within 24 hours.
+    """
+
+    user_agent: str
+    delay: float = 2.0
+    obey_robots: bool = True
+    allow_private: bool = False
+    timeout: float = 30.0
+    max_bytes: int = 32 * 2**20
+    per_host_daily: int | None = None
+    max_redirects: int = 5
+    max_hosts: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One page to ask for.
+
+    `etag` and `last_modified` are what the server sent with the version we hold, and nothing else: a time of
+    our own would miss a file that was replaced by an older one. `allowed_hosts` are the hosts that a redirect
+    may lead to, None for the same site, which is the host of `url` with or without "www.".
+    """
+
+    url: str
+    source: str
+    expects: Expectation = "document"
+    etag: str | None = None
+    last_modified: str | None = None
+    method: str = "GET"
+    form: Mapping[str, str] | None = None
+    delay: float | None = None
+    timeout: float | None = None
+    tls: Tls = "standard"
+    allowed_hosts: frozenset[str] | None = None
+
+    @property
+    def conditional(self) -> bool:
+        return bool(self.etag or self.last_modified)
+
+
+class FetchError(Exception):
+    """Why there is no answer to judge. `kind` is the reason's name, `url` where it happened."""
+
+    def __init__(self, kind: str, detail: str, url: str, *, wait: float | None = None) -> None:
+        super().__init__(f"{kind}: {detail}" if kind != "backing-off" else f"{kind} {detail}")
+        self.kind = kind
+        self.url = url
+        self.wait = wait  # seconds until asking again makes sense, where that is known
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """One request of the chain that a fetch may become."""
+
+    url: str
+    method: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class PageSpider(Spider):
+    """Holds the engine open. Pages reach the downloader through `Fetcher`, one by one.
+
+    A queue that `start` reads from would do as well, at twice the price: 1.0 against 0.46 ms of CPU a page,
+    for the way through scheduler and scraper.
+    """
+
+    name = "pages"
+    ready: asyncio.Event
+
+    async def start(self) -> AsyncIterator[Any]:
+        self.ready.set()
+        await asyncio.Event().wait()
+        yield  # never reached: it makes this a generator
+
+
+class Fetcher:
+    """`async with Fetcher(policy) as fetcher: capture = await fetcher.fetch(Fetch(…))`.
+
+    One for the whole process and all sources, in a running asyncio loop. Leaving the block ends what is under
+    way within moments, whatever the servers do.
+    """
+
+    def __init__(self, policy: CrawlPolicy, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.policy = policy
+        self.manners = Manners(
+            delay=policy.delay, daily=policy.per_host_daily, max_hosts=policy.max_hosts, clock=clock
+        )
+        self._clock = clock
+        self._product = product_token(policy.user_agent)
+        self._robots: dict[str, Robots] = {}
+        self._robots_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._under_way: set[asyncio.Task[Capture]] = set()
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        runner = AsyncCrawlerRunner(_settings(self.policy))
+        self._crawler = runner.create_crawler(PageSpider)
+        ready = asyncio.Event()
+        self._running = runner.crawl(self._crawler, ready=ready)
+        opened = asyncio.create_task(ready.wait())
+        await asyncio.wait({opened, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        if self._running.done():
+            await self._running  # raises what kept the engine from starting
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        for task in self._under_way:
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._crawler.stop_async()
+        await self._running
+
+    async def fetch(self, request: Fetch) -> Capture:
+        """Ask for one page and say what came of it; nothing that a server does makes this raise.
+
+        The capture's `reason` begins with the failure's name: timeout, reset, refused, unreachable, dns, tls,
+        protocol, truncated, too-large, bad-gzip, bad-encoding, bad-url, bad-redirect, redirect-loop,
+        redirect-other-host, robots, private-address, backing-off, budget, unexpected-304, closing; or it is
+        what `crawler.verdict.judge` says of an answer with a body. Cancelling the caller ends the exchange.
+        """
+        task = asyncio.create_task(self._fetch(request))
+        self._under_way.add(task)
+        if self._closing:
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if self._closing and not (caller and caller.cancelling()):
+                return _failure(request, FetchError("closing", "the fetcher is being closed", request.url))
+            raise
+        finally:
+            self._under_way.discard(task)
+
+    async def _fetch(self, request: Fetch) -> Capture:
+        began = time.monotonic()
+        try:
+            capture = await self._follow(request)
+        except FetchError as error:
+            capture = _failure(request, error)
+        return replace(capture, seconds=round(time.monotonic() - began, 3))
+
+    async def _follow(self, request: Fetch) -> Capture:
+        """Ask, follow redirects within the request's hosts and time, and judge where they end."""
+        hop = _first_hop(request, self.policy)
+        seen = {(hop.method, hop.url)}
+        left = self.policy.timeout if request.timeout is None else request.timeout
+        while True:
+            exchange = Exchange(left, self.policy.max_bytes, request.tls)
+            answer = await self._ask(hop, request, exchange)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or not location:
+                return self._judged(request, answer)
+            left = max(0.0, left - exchange.seconds)
+            hop = _next_hop(hop, answer.status, location, request)
+            if (hop.method, hop.url) in seen or len(seen) > self.policy.max_redirects:
+                raise FetchError("redirect-loop", f"{len(seen)} redirects and still no page", hop.url)
+            seen.add((hop.method, hop.url))
+
+    def _judged(self, request: Fetch, answer: _Answer) -> Capture:
+        host = host_key(answer.url)
+        verdict = _verdict(request, answer)
+        asked = answer.headers.get("retry-after") if answer.status >= 400 else None
+        wait = retry_after(asked, datetime.now(UTC))
+        if wait is not None or answer.status == 429:
+            self.manners.failed(host, delay=request.delay, wait=wait, at_once=True)
+        elif answer.status >= 500 or verdict.outcome == "blocked":
+            self.manners.failed(host, delay=request.delay)
+        else:
+            self.manners.succeeded(host)
+        return Capture(
+            url=request.url,
+            final_url=answer.url,
+            fetched_at=datetime.now(UTC),
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            retry_after=wait,
+        )
+
+    async def _ask(self, hop: _Hop, request: Fetch, exchange: Exchange) -> _Answer:
+        """One hop, where scheme and robots.txt permit it."""
+        _check_scheme(hop.url)
+        if self.policy.obey_robots:
+            await self._obey_robots(hop.url, request)
+        return await self._send(hop, request, exchange)
+
+    async def _send(self, hop: _Hop, request: Fetch, exchange: Exchange) -> _Answer:
+        """One exchange, in its host's turn. Raises FetchError, and remembers what it tells of the host."""
+        host = host_key(hop.url)
+        try:
+            async with self.manners.turn(host, request.delay):
+                return await self._exchange(hop, exchange)
+        except RefusedError as error:
+            raise FetchError(error.kind, str(error), hop.url, wait=error.wait) from error
+        except TransportError as error:
+            if error.kind in _HOST_TROUBLE:
+                self.manners.failed(host, delay=request.delay)
+            failure = FetchError(error.kind, str(error), hop.url)
+            failure.status, failure.headers = exchange.status, exchange.headers
+            raise failure from error
+
+    async def _exchange(self, hop: _Hop, exchange: Exchange) -> _Answer:
+        try:
+            page = Request(hop.url, method=hop.method, body=hop.body, headers=dict(hop.headers))
+        except ValueError as error:
+            raise TransportError("bad-url", str(error)) from error
+        page.meta["exchange"] = exchange
+        try:
+            response = await self._crawler.engine.download_async(page)
+        except asyncio.CancelledError:
+            exchange.abort()
+            raise
+        return _Answer(hop.url, response.status, exchange.headers, response.body)
+
+    async def _obey_robots(self, url: str, request: Fetch) -> None:
+        """Raise FetchError where the host's robots.txt, read now or remembered, keeps us from `url`."""
+        origin = _origin(url)
+        robots = self._robots.get(origin)
+        if robots is None or robots.expires <= self._clock():
+            async with self._robots_locks[origin]:
+                robots = self._robots.get(origin)
+                if robots is None or robots.expires <= self._clock():
+                    robots = self._robots[origin] = await self._read_robots(origin, request)
+        if robots.refusal or not robots.allows(url, self._product):
+            raise FetchError("robots", robots.refusal or f"{origin}/robots.txt disallows this address", url)
+
+    async def _read_robots(self, origin: str, request: Fetch) -> Robots:
+        """Fetch /robots.txt, following redirects to any host (RFC 9309, 2.3.1.2).
+
+        A host that cannot be reached raises its own error: that names the trouble better than "robots" would,
+        and nothing is fetched either way.
+        """
+        hop = _Hop(f"{origin}/robots.txt", "GET", b"", _base_headers(self.policy))
+        for _ in range(_ROBOTS_HOPS + 1):
+            _check_scheme(hop.url)
+            exchange = Exchange(self.policy.timeout, ROBOTS_BYTES, request.tls, cut=True)
+            answer = await self._send(hop, request, exchange)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or not location:
+                break
+            hop = replace(hop, url=urljoin(hop.url, location))
+        delay = self.policy.delay if request.delay is None else request.delay
+        robots, crawl_delay = read_robots(
+            answer.status, answer.body, now=self._clock(), delay=delay, product=self._product
+        )
+        self.manners.slow_down(host_key(origin), crawl_delay)
+        return robots
+
+
+def _settings(policy: CrawlPolicy) -> dict[str, Any]:
+    """Scrapy's settings. Its middlewares and extensions are off: what they would do is done here, per hop."""
+    handler = "crawler.transport.GuardedHandler"
+    return {
+        "TWISTED_REACTOR_ENABLED": False,
+        "DOWNLOAD_HANDLERS": {"http": handler, "https": handler},
+        "DOWNLOADER_MIDDLEWARES_BASE": {},
+        "SPIDER_MIDDLEWARES_BASE": {},
+        "EXTENSIONS_BASE": {},
+        "TELNETCONSOLE_ENABLED": False,
+        "REMOTE_CONTROL_ENABLED": False,
+        "STATS_CLASS": "scrapy.statscollectors.DummyStatsCollector",
+        "LOG_FORMATTER": "crawler.fetch.QuietFormatter",
+        # The lanes of Manners decide; these are the second lock on the same door.
+        "CONCURRENT_REQUESTS": 0,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+        "CONCURRENT_ITEMS": 4,
+        "DOWNLOAD_DELAY": 0,
+        "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "USER_AGENT": policy.user_agent,
+        "PAGES_ALLOW_PRIVATE": policy.allow_private,
+    }
+
+
+class QuietFormatter(LogFormatter):
+    """No line per page: the archive holds every capture."""
+
+    def crawled(self, request: Request, response: Response, spider: Spider) -> None:  # type: ignore[override]
+        return None
+
+
+def _base_headers(policy: CrawlPolicy) -> dict[str, str]:
+    return {
+        "User-Agent": policy.user_agent,
+        "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5",
+        "Accept-Encoding": "gzip, deflate",
+    }
+
+
+def _first_hop(request: Fetch, policy: CrawlPolicy) -> _Hop:
+    headers = _base_headers(policy)
+    if request.etag:
+        headers["If-None-Match"] = request.etag
+    if request.last_modified:
+        headers["If-Modified-Since"] = request.last_modified
+    if request.form is None:
+        return _Hop(request.url, request.method, b"", headers)
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return _Hop(request.url, request.method, urlencode(request.form).encode(), headers)
+
+
+def _next_hop(hop: _Hop, status: int, location: str, request: Fetch) -> _Hop:
+    """Where a redirect leads. Raises FetchError where it may not be followed."""
+    try:
+        url = urldefrag(urljoin(hop.url, location.strip())).url
+        host = urlsplit(url).hostname or ""
+    except ValueError as error:
+        raise FetchError("bad-redirect", f"Location {location!r}: {error}", hop.url) from error
+    if not _same_site(host, request):
+        raise FetchError("redirect-other-host", f"to {url}", url)
+    if status in _RESENT:
+        return replace(hop, url=url)
+    headers = {name: value for name, value in hop.headers.items() if name != "Content-Type"}
+    return _Hop(url, "GET", b"", headers)
+
+
+def _same_site(host: str, request: Fetch) -> bool:
+    own = (urlsplit(request.url).hostname or "").removeprefix("www.")
+    return host.removeprefix("www.") == own or host in (request.allowed_hosts or ())
+
+
+def _check_scheme(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            parts.port  # noqa: B018  # reading it is what checks it
+            return
+    except ValueError as error:
+        raise FetchError("bad-url", str(error), url) from error
+    raise FetchError("bad-url", f"{url!r} is no http or https address", url)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _verdict(request: Fetch, answer: _Answer) -> Verdict:
+    if answer.status == 304 and request.conditional:
+        return Verdict("not_modified", "")
+    if answer.status == 304:
+        return Verdict("failed", "unexpected-304: the server says unchanged, but was not told what we hold")
+    return judge(
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        url=request.url,
+        final_url=answer.url,
+        expects=request.expects,
+    )
+
+
+def _failure(request: Fetch, error: FetchError) -> Capture:
+    return Capture(
+        url=request.url,
+        final_url=error.url,
+        fetched_at=datetime.now(UTC),
+        status=error.status,
+        headers=error.headers,
+        body=b"",
+        outcome="failed",
+        reason=str(error),
+        retry_after=error.wait,
+    )
