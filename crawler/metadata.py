@@ -1,0 +1,377 @@
+"""What a page says about its document: head tags, disclosure catalogue, info line, head and foot of the body.
+
+Head tags: 政府网站发展指引 (国办发〔2017〕47号) and GB/T 42147-2022. `Maketime`, `HtmlGenerateTime` and 页面生成时间
+are rebuild times of the page and never read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from lxml import etree
+from lxml.html import HtmlElement
+
+from crawler.dates import find_date, parse_date
+from crawler.page import BLOCKS, Page, bare, squeeze
+from storage.records import Status
+
+# Labels of the catalogue by field, the surest first; the last row only ends the value before it.
+_LABELS: dict[str, tuple[str, ...]] = {
+    "index_number": ("索引号", "信息索引号", "索引编号", "索引码", "信息索取号", "索取号", "信息索引"),
+    "doc_number": ("发文字号", "文号", "文件字号", "文件编号", "发文文号", "公文文号", "发文号", "文件文号", "发布文号", "文件号"),
+    "publisher": (
+        *("发布机构", "发文机关", "发文机构", "发布机关", "发布单位", "发文单位", "制发机关", "制定机关", "颁布机关", "公开机构"),
+        *("公开单位", "发布部门", "发文部门", "信息发布机构", "公开责任部门", "责任部门", "发布者"),
+    ),
+    "source": ("信息来源", "稿件来源", "文章来源", "新闻来源", "内容来源", "来源", "文章出处", "出处", "供稿单位", "来源单位"),
+    "published_on": (
+        *("发布日期", "发布时间", "公开日期", "公布日期", "信息发布日期", "公开时间", "发表时间", "发表日期", "上传时间"),
+        *("信息时间", "发稿时间", "更新时间", "更新日期", "日期", "时间"),
+    ),
+    "issued_on": (
+        *("成文日期", "成文时间", "生成日期", "生成时间", "发文日期", "发文时间", "印发日期", "制发日期", "签发日期", "制定日期", "颁布日期"),
+    ),
+    "status": ("有效性", "文件状态", "时效性", "效力状态", "时效状态", "文件有效性", "信息有效性", "文件时效性", "是否有效", "时效", "效力", "文件效力"),
+    "title": ("标题", "名称", "信息名称", "文件名称", "信息标题", "文件标题", "公文名称"),
+    "": (
+        *("主题分类", "分类", "组配分类", "体裁分类", "信息分类", "信息类别", "公开范围", "公开方式", "公开形式", "公开时限"),
+        *("公开程序", "主题词", "关键词", "实施日期", "施行日期", "生效日期", "失效日期", "废止日期", "统一编号", "服务对象", "内容概述", "内容概要"),
+        *("摘要", "浏览次数", "浏览量", "点击数", "点击次数", "点击量", "阅读次数", "阅读量", "访问次数", "字体", "字号", "打印", "分享", "分享到"),
+        *("责任编辑", "编辑", "作者", "审核", "公开类别", "公开属性", "主题导航", "所属机构", "联系方式", "文种", "备注", "有效期", "语种"),
+        *("保护视力色", "视力保护色", "解读", "政策解读", "附件", "重要程度", "发布级别", "载体类型", "记录形式", "信息格式", "附加说明"),
+    ),
+}
+_FIELD_OF = {label: name for name, labels in _LABELS.items() for label in labels}
+_RANK = {label: rank for labels in _LABELS.values() for rank, label in enumerate(labels)}
+_EDGE = "\x1f"  # stands in a unit where one inline element ends and the next begins
+_LABEL = re.compile(
+    r"(?:(?<=^)|(?<=[\s\x1f|;；，,、【\[（(]))("
+    + "|".join(r"[\s\x1f]*".join(label) for label in sorted(_FIELD_OF, key=lambda x: -len(x)))
+    + r")[\s\x1f】\]）)]*?(?:[\s\x1f】\]）)]*[:：]|(?=\x1f)|$)"
+)
+_MAX_UNIT = 600  # characters: a longer unit is prose
+_NOTHING = frozenset(("", "无", "暂无", "-", "--", "---", "—", "——", "/", "空", "null", "NULL", "无文号", "none", "None", "其他", "〔〕号", "〔〕"))
+_STATUSES: dict[str, Status] = {
+    **dict.fromkeys(("有效", "现行有效", "继续有效", "全文有效", "生效", "已生效", "是", "部分有效", "正在生效", "有效文件"), "in_force"),
+    **dict.fromkeys(("失效", "已失效", "全文失效", "否", "过期", "已过期", "无效", "宣布失效", "自动失效", "到期失效"), "expired"),
+    **dict.fromkeys(("废止", "已废止", "全文废止", "已被废止", "宣布废止", "已修改废止"), "repealed"),
+}
+_STATUS_SCRIPT = re.compile(
+    r"""(?im)^(?!\s*//).*?\b(?:file_?status|validity|yxx|sxx|wjzt|effective_?status)["']?\s*[:=]\s*["']([^"'\n]{1,8})["']"""
+)
+_STATUS_FLAG = re.compile(r'"is_(expired|abolished)"\s*:\s*"?1\b')
+_NOTICE = re.compile(
+    r"[【\[（(]?(?:注[:：])?(?:本|该|此|原)(?:文件|规范性文件|通知|办法|规定|政策|文)(?:现)?(?:已|业已|已经|现已)(?:于.{2,24}?|自.{2,24}?起|被.{2,60}?)?"
+    r"(废止|失效|停止执行)|[【\[（(](?:已|全文)?(废止|失效)[】\]）)]"
+)
+NUMBER = re.compile(
+    r"[\u4e00-\u9fa5A-Za-z]{1,20}[〔\[［（(【﹝「〈](?:19|20)\d{2}[〕\]］）)】﹞」〉]第?\d{1,5}号(?:之[一二三四五六七八九十])?"
+    r"|[\u4e00-\u9fa5]{2,20}令(?:第\d{1,4}号|[〔\[（(](?:19|20)\d{2}[〕\]）)]第?\d{1,4}号)"
+)
+_YEAR_BRACKETS = re.compile(r"[\[［（(【﹝「〈]((?:19|20)\d{2})[\]］）)】﹞」〉]")
+_HEAD_LINES = 8  # a red-head document has its number here, above or below its title
+_SIGN_OFF = re.compile(
+    r"(?:[\u4e00-\u9fa5（）()、]{0,40})((?:19|20)\d{2}年\d{1,2}月\d{1,2}日|[二一][〇○零O0一二三四五六七八九]{3}年[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}日)"
+    r"(?:印发)?"
+)
+_SITE_WORDS = re.compile(r"网|政府|门户|平台|局$|厅$|委员会$|办公室$|公开$|专栏|频道|中国|官方")
+_SITE_SUFFIX = re.compile(r"(?:门户网站|官方网站|政务网|信息网|公众信息网|网站|官网|网)$")
+_HERE = ("本网", "本站", "本网站", "本单位", "本局", "网站", "原创", "本部门", "其他", "转载", "互联网", "网络", "未知")
+_CUT_TITLE = ("...", "…", "……")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    title: str = ""
+    doc_number: str | None = None
+    index_number: str | None = None
+    publisher: str | None = None
+    published_on: date | None = None
+    issued_on: date | None = None
+    status: Status = "unknown"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Values by field, the surest label's first."""
+
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def get(self, name: str) -> str | None:
+        return next(iter(self.values.get(name, ())), None)
+
+    def date(self, name: str) -> date | None:
+        return next((d for v in self.values.get(name, ()) if (d := parse_date(v) or find_date(v[:40]))), None)
+
+
+def page_metadata(page: Page, catalogue: Catalogue, lines: Sequence[str], title: str) -> Metadata:
+    """Everything that a page and the head and foot of its body (`lines`) say about the document."""
+    metas = page.metas
+    return Metadata(
+        title=title or _title_from(lines),
+        doc_number=doc_number(catalogue.get("doc_number")) or number_at_head(lines) or number_in_title(title),
+        index_number=catalogue.get("index_number"),
+        publisher=_publisher(catalogue, metas),
+        published_on=(
+            find_date(metas.get("pubdate", ""))
+            or catalogue.date("published_on")
+            or find_date(metas.get("firstpublishedtime", "") or metas.get("publishdate", ""))
+            or find_date(metas.get("article:published_time", ""))
+        ),
+        issued_on=catalogue.date("issued_on") or sign_off_date(lines),
+        status=_cell_status(catalogue) or _script_status(page.scripts) or _notice_status(title, lines),
+    )
+
+
+def text_metadata(lines: Sequence[str], title: str = "") -> Metadata:
+    """The same from bare lines: a file, or a page that somebody saved as text."""
+    catalogue = catalogue_of(line.replace(" | ", _EDGE + " ") for line in lines[:60])
+    body = [line for line in lines if not is_catalogue_line(line)]
+    title = catalogue.get("title") or title or _title_from(body)
+    return Metadata(
+        title=title,
+        doc_number=doc_number(catalogue.get("doc_number")) or number_at_head(body) or number_in_title(title),
+        index_number=catalogue.get("index_number"),
+        publisher=_publisher(catalogue, {}),
+        published_on=catalogue.date("published_on"),
+        issued_on=catalogue.date("issued_on") or sign_off_date(body),
+        status=_cell_status(catalogue) or _notice_status(title, body),
+    )
+
+
+# --- the catalogue ---
+
+
+def page_catalogue(page: Page) -> Catalogue:
+    """The catalogue and info line of a page, in whatever shape they are printed."""
+    return catalogue_of(_units(page.root))
+
+
+def catalogue_of(units: Iterable[str]) -> Catalogue:
+    """Values behind known labels. A label alone in its unit (a cell, a dt) has its value in the next unit."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    waiting: str | None = None
+    for unit in units:
+        hits = list(_LABEL.finditer(unit)) if len(unit) <= _MAX_UNIT else []
+        if waiting and (not hits or hits[0].start() > 0):
+            _keep(found, waiting, unit[: hits[0].start()] if hits else unit)
+        waiting = None
+        ends = [*(hit.start() for hit in hits[1:]), len(unit)]
+        for hit, end in zip(hits, ends, strict=False):
+            value = unit[hit.end() : end]
+            if not _value(value) and end == len(unit):
+                waiting = bare_label(hit[1])
+            else:
+                _keep(found, bare_label(hit[1]), value)
+    return Catalogue({name: [v for _, v in sorted(rows, key=lambda r: r[0])] for name, rows in found.items()})
+
+
+def bare_label(label: str) -> str:
+    return bare(label.replace(_EDGE, ""))
+
+
+def _keep(found: dict[str, list[tuple[int, str]]], label: str, value: str) -> None:
+    name, value = _FIELD_OF[label], _value(value)
+    if name and value and len(value) <= 200:
+        found.setdefault(name, []).append((_RANK[label], value))
+
+
+def _value(text: str) -> str:
+    text = squeeze(text.replace(_EDGE, " ")).strip(" :：|;；【】[]")
+    return "" if bare(text) in _NOTHING else text
+
+
+def _units(root: HtmlElement) -> Iterable[str]:
+    """The text of each block and cell in page order, with `_EDGE` where inline elements meet.
+
+    A unit with form fields is left out: a search form names labels and offers all values.
+    """
+    pieces: list[str] = []
+    form = False
+    for event, node in etree.iterwalk(root, events=("start", "end")):
+        block = node.tag in BLOCKS or node.tag == "br"
+        if block and pieces:
+            if not form:
+                yield squeeze("".join(pieces)).strip(_EDGE + " ")
+            pieces, form = [], False
+        if event == "start":
+            form = form or node.tag in ("input", "select", "textarea", "button")
+            text = node.text
+        else:
+            text = node.tail
+        if not block:
+            pieces.append(_EDGE)
+        if text and not text.isspace():
+            pieces.append(text)
+
+
+def is_catalogue_line(line: str) -> bool:
+    """Whether a line of bare text is a row of the catalogue: it begins with a label and holds another."""
+    hits = _LABEL.findall(line.replace(" | ", _EDGE + " ")) if len(line) <= _MAX_UNIT else []
+    return len(hits) >= 2
+
+
+# --- fields ---
+
+
+def doc_number(text: str | None) -> str | None:
+    """文号 without white space and with 〔〕 around the year; None for none."""
+    if text is None or (text := bare(text)) in _NOTHING or not any(c.isdigit() for c in text):
+        return None
+    return _YEAR_BRACKETS.sub(r"〔\1〕", text) if len(text) <= 60 else None
+
+
+def number_at_head(lines: Sequence[str]) -> str | None:
+    """The 文号 that is a line of its own above the text: a reprint leaves the cell empty and carries it here."""
+    for line in lines[:_HEAD_LINES]:
+        text = bare(line).strip("（）()【】")
+        if NUMBER.fullmatch(text.removeprefix("文号：").removeprefix("文号:")):
+            return doc_number(text.removeprefix("文号：").removeprefix("文号:"))
+    return None
+
+
+def number_in_title(title: str) -> str | None:
+    """…的通知（穗民规字〔2024〕3号)."""
+    text = bare(title)
+    hit = re.search(r"[（(]([^（）()]{4,40}号)[）)]$", text)
+    return doc_number(hit[1]) if hit and NUMBER.fullmatch(hit[1]) else None
+
+
+def sign_off_date(lines: Sequence[str]) -> date | None:
+    """The date under the signature: the first line that is a date alone, or a body and a date.
+
+    A notice that carries its annex is signed in the middle, so the first one counts, not the last.
+    """
+    for line in lines[1:]:
+        if len(line) <= 60 and (hit := _SIGN_OFF.fullmatch(bare(line))):
+            return find_date(hit[1])
+    return None
+
+
+def _publisher(catalogue: Catalogue, metas: Mapping[str, str]) -> str | None:
+    named = catalogue.get("publisher")
+    if named and len(named) <= 80:
+        return _without_here(named)
+    for source in (metas.get("contentsource"), catalogue.get("source"), metas.get("source")):
+        if source and bare(source) not in _NOTHING and len(source) <= 60:
+            return _without_here(source) or _site(metas)
+    return None
+
+
+def _without_here(source: str) -> str | None:
+    """本网广州市… → 广州市…; None where only 本网 is said."""
+    text = source.strip(" :：")
+    for word in ("本网站", "本网", "本站"):
+        text = text.removeprefix(word)
+    text = text.strip(" :：-—|/")
+    return None if not text or text in _HERE or bare(text) in _NOTHING or text.startswith("http") else text
+
+
+def _site(metas: Mapping[str, str]) -> str | None:
+    return _SITE_SUFFIX.sub("", metas.get("sitename", "")) or None
+
+
+def _cell_status(catalogue: Catalogue) -> Status | None:
+    for value in catalogue.values.get("status", ()):
+        if status := _STATUSES.get(bare(value).strip("()（）【】[]")):
+            return status
+    return None
+
+
+def _script_status(scripts: Sequence[str]) -> Status | None:
+    for script in scripts:
+        if hit := _STATUS_SCRIPT.search(script):
+            if status := _STATUSES.get(hit[1].strip()):
+                return status
+        if "DETAIL" in script and (flag := _STATUS_FLAG.search(script)):
+            return "expired" if flag[1] == "expired" else "repealed"
+    return None
+
+
+def _notice_status(title: str, lines: Sequence[str]) -> Status:
+    """A notice at the head (本文件已废止). 同时废止 further down is about another document."""
+    for line in (title, *lines[:3]):
+        hit = _NOTICE.search(bare(line)) if len(line) <= 200 else None
+        if hit and (hit[1] or hit[2]):
+            return "expired" if (hit[1] or hit[2]) == "失效" else "repealed"
+    return "unknown"
+
+
+# --- the title ---
+
+
+def page_title(page: Page, catalogue: Catalogue) -> str:
+    """What the page calls its document, without the site's name; "" where nothing says it."""
+    named = page.metas.get("articletitle", "")
+    if named and not named.endswith(_CUT_TITLE):
+        return _without_site(named, page.metas)
+    whole = _without_site(page.whole_title, page.metas)
+    heading = _heading(page, named.rstrip(".…") or page.whole_title)
+    catalogued = catalogue.get("title") or ""
+    return heading or (catalogued if bare(catalogued) in bare(page.whole_title) else "") or _not_site(
+        whole, page.metas
+    ) or catalogued or _any_heading(page) or named or whole
+
+
+def _heading(page: Page, told: str) -> str:
+    """The longest heading of the page that <title> repeats (or that goes on where it was cut)."""
+    key = bare(told)
+    best = ""
+    for element in _heading_elements(page.root):
+        text = squeeze("".join(element.itertext()))
+        if len(bare(text)) >= 4 and (bare(text) in key or (len(key) >= 8 and bare(text).startswith(key))):
+            best = max(best, text, key=len)
+    return best if not _is_site(best, page.metas) else ""
+
+
+def _any_heading(page: Page) -> str:
+    for element in _heading_elements(page.root):
+        text = squeeze("".join(element.itertext()))
+        if 6 <= len(text) <= 120 and "位置" not in text and ">" not in text and not _is_site(text, page.metas):
+            return text
+    return ""
+
+
+def _heading_elements(root: HtmlElement) -> Iterable[HtmlElement]:
+    for element in root.iter(etree.Element):
+        names = f"{element.get('class') or ''} {element.get('id') or ''}".lower()
+        if element.tag in ("h1", "h2", "h3", "h4", "ucaptitle", "founder-title") or "title" in names or "bt" in names.split():
+            yield element
+
+
+def _without_site(title: str, metas: Mapping[str, str]) -> str:
+    """Title without " - 某某网站", "_栏目_某某政府网", "__…": joints followed by the site's or a column's name."""
+    title = squeeze(title).partition("__")[0]
+    head, joint, _ = title.partition("_")
+    title = head.strip() if joint and len(bare(head)) >= 4 else title
+    while True:
+        parts = re.split(r"\s*[-|—–]+\s*(?=[^-|—–]*$)", title, maxsplit=1)
+        if len(parts) < 2 or len(bare(parts[0])) < 4 or not _is_site(parts[1], metas):
+            return title
+        title = parts[0].strip()
+
+
+def _is_site(text: str, metas: Mapping[str, str]) -> bool:
+    key = bare(text)
+    names = [bare(metas[name]) for name in ("sitename", "columnname") if metas.get(name)]
+    return not key or key in names or (len(key) <= 30 and _SITE_WORDS.search(key) is not None and "关于" not in key)
+
+
+def _not_site(text: str, metas: Mapping[str, str]) -> str:
+    """`text` unless it is just the site's name: some templates put nothing else into <title>."""
+    key = bare(text)
+    names = [bare(metas[name]) for name in ("sitename", "columnname") if metas.get(name)]
+    return "" if key in names or _SITE_SUFFIX.search(key) else text
+
+
+def _title_from(lines: Sequence[str]) -> str:
+    """A title out of bare lines: the first that ends as titles do, joined with the line before if it hangs."""
+    for i, line in enumerate(lines[:12]):
+        text = squeeze(line)
+        if re.search(r"(?:通知|意见|办法|方案|规划|决定|答复|公告|通告|规定|细则|措施|函|批复|报告|条例|复函|指南|要点|解读|计划|清单|标准)(?:[（(].{1,20}[）)])?$", text):
+            before = squeeze(lines[i - 1]) if i else ""
+            return before + text if len(text) < 12 and 6 <= len(before) <= 60 and text.startswith(("的", "关于")) else text
+    return next((squeeze(line) for line in lines if 6 <= len(line) <= 80), "")
