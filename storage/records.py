@@ -100,14 +100,15 @@ class Attachment:
     text: str | None = None
     sha256: str | None = None  # of the file's bytes
     error: str | None = None  # why `text` is None although the file was asked for
+    kind: Literal["file", "page"] = "file"  # a further page of the article is kept like a file
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a page says, without the page's furniture.
 
-    `text` is the body; a table stands in it as one line a row, cells joined by " | ", with "↑" for a cell that
-    a row span continues from above and "←" for one that a column span continues from the left.
+    `text` is the body; a table stands in it as one line a row, cells joined by " | ", with "↑" for a cell
+    that a row span continues from above and "←" for one that a column span continues from the left.
     `warnings` tell an operator where reading was uncertain; they are never compared.
     """
 
@@ -136,7 +137,7 @@ class Document:
             "published_on": self.published_on.isoformat() if self.published_on else None,
             "issued_on": self.issued_on.isoformat() if self.issued_on else None,
             "status": self.status,
-            "attachments": [{"name": a.name, "url": a.url} for a in self.attachments],
+            "attachments": [{"name": a.name, "url": a.url} for a in self.attachments if a.kind == "file"],
             "text": self.text,
         }
 
@@ -165,8 +166,9 @@ class ListPage:
 class Capture:
     """One answer of a server, kept as it came. Times are aware and in UTC.
 
-    `url` is what was asked for, `final_url` where the redirects ended. `outcome` is the verdict on the answer;
-    anything but "ok" and "not_modified" makes no version. `reason` says why, in words for an operator.
+    `url` is what was asked for, `final_url` where the redirects ended. `outcome` is the verdict on the
+    answer; anything but "ok" and "not_modified" makes no version. `reason` says why, in words for an
+    operator.
     """
 
     url: str
@@ -208,8 +210,9 @@ class DocumentRef:
 class Event:
     """One line of the change log. `before` and `after` are figures with their `sentence` added.
 
-    `id` is 0 until the event is stored. `key` makes a second recording of the same event harmless: it is unique
-    in the database. `detail` holds what is not in the contract but a message needs (deadline, bodies, reasons).
+    `id` is 0 until the event is stored. `key` makes a second recording of the same event harmless: it is
+    unique in the database. `detail` holds what is not in the contract but a message needs (deadline, bodies,
+    reasons).
     """
 
     type: str
@@ -247,8 +250,8 @@ class Event:
 class Delivery:
     """One message to one channel of one subscriber: queued with the change, sent later.
 
-    `channel` is the number of the address in the subscriber's `to` list with its scheme ("0:mailto"), never the
-    address itself: addresses hold secrets and stay in the configuration.
+    `channel` is the number of the address in the subscriber's `to` list with its scheme ("0:mailto"), never
+    the address itself: addresses hold secrets and stay in the configuration.
     """
 
     id: int

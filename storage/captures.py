@@ -1,0 +1,318 @@
+"""Pages and the answers that were got from them.
+
+Every answer is a row; its bytes are in the archive once. The captures of one source form a chain: each holds
+a hash over itself and the one before, and the source holds the last, so that a changed, removed or inserted
+row is found by `broken_links`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from storage.archive import get_blob, put_blob
+from storage.columns import AnyRow, storable
+from storage.database import insert_into
+from storage.errors import StorageError
+from storage.identity import normal_url
+from storage.records import Capture, Outcome
+from storage.tables import captures, documents, pages, sources
+
+PageKind = Literal["list", "document", "attachment", "api"]
+
+URL_LIMIT = 2000  # bytes; no browser or index takes much more
+UNREAD_TRIES = 10  # failures after which a page that never became a document is left alone
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An address with what is needed to ask for it again, and what its last answers were.
+
+    `last_sha256` is of the last body that was judged "ok", `last_audit_at` when the body was last sent in
+    full; `gone_passes` and `failures` count answers of that kind in a row. `settled_sha256` is of the last
+    body that was compared with the document: while it is not `last_sha256`, that is still to be done.
+    """
+
+    id: int
+    url: str
+    source: str
+    kind: PageKind
+    document_id: int | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    last_capture_id: int | None = None
+    last_sha256: str | None = None
+    last_fetched_at: datetime | None = None
+    last_audit_at: datetime | None = None
+    gone_passes: int = 0
+    failures: int = 0
+    settled_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCapture:
+    """A capture as the archive has it, without its body."""
+
+    id: int
+    page_id: int
+    source: str
+    fetched_at: datetime
+    url: str
+    final_url: str
+    status: int
+    headers: Mapping[str, str]
+    sha256: str | None
+    outcome: Outcome
+    reason: str
+    seconds: float
+
+
+def page_for(conn: sa.Connection, url: str, source: str, kind: PageKind) -> Page:
+    """The page at `url`, made for `source` where it is new; it stays with the source that met it first."""
+    found = page_by_url(conn, url)
+    if found:
+        return found
+    _insert_pages(conn, [url], source, kind)
+    found = page_by_url(conn, url)
+    assert found is not None
+    return found
+
+
+def pages_for(conn: sa.Connection, urls: Iterable[str], source: str, kind: PageKind) -> dict[str, Page]:
+    """`page_for` for all rows of a list at once: URL → page."""
+    wanted = list(dict.fromkeys(urls))
+    found = _pages_at(conn, wanted)
+    missing = [url for url in wanted if url not in found]
+    if missing:
+        _insert_pages(conn, missing, source, kind)
+        found |= _pages_at(conn, missing)
+    return found
+
+
+def page_by_url(conn: sa.Connection, url: str) -> Page | None:
+    """The page at exactly this address."""
+    row = conn.execute(_PAGE_BY_URL, {"wanted": url}).first()
+    return _page(row) if row else None
+
+
+def attach_page(conn: sa.Connection, page_id: int, document_id: int) -> None:
+    """Say that the page shows this document."""
+    conn.execute(pages.update().where(pages.c.id == page_id).values(document_id=document_id))
+
+
+def parts_of(conn: sa.Connection, document_id: int) -> list[Page]:
+    """The attachments, and further pages, that belong to a document as it was last read."""
+    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind == "attachment")
+    return [_page(row) for row in conn.execute(_PAGES.where(mine).order_by(pages.c.id))]
+
+
+def settle(conn: sa.Connection, document_id: int, bodies: Mapping[str, str | None]) -> None:
+    """Say which bytes the document was compared with: URL → hash, for its page and all its parts.
+
+    Written in the transaction of the comparison, so that a change that was captured but not yet compared is
+    still found after a restart. Parts that the document has no more are let go.
+    """
+    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind == "attachment")
+    conn.execute(pages.update().where(mine, pages.c.url.not_in(bodies)).values(document_id=None))
+    for url, sha in bodies.items():
+        conn.execute(
+            pages.update().where(pages.c.url == url).values(document_id=document_id, settled_sha256=sha)
+        )
+
+
+def record_capture(conn: sa.Connection, page: Page, capture: Capture) -> int:
+    """Keep an answer, and with it the page's validators and counters; the capture's id.
+
+    A 304 and a body that is known already cost a row and no copy. A body that was not judged "ok" is kept as
+    well, but the page goes on comparing with the last good one.
+    """
+    sha = _keep_body(conn, page, capture)
+    head = conn.execute(_CHAIN_HEAD, {"source": page.source}).one()
+    row = _capture_row(page, capture, sha)
+    row["chain"] = _link(head.chain, row)
+    id = int(conn.execute(_INSERT_CAPTURE, row).scalar_one())
+    conn.execute(_MOVE_CHAIN, {"source": page.source, "chain_": row["chain"]})
+    conn.execute(pages.update().where(pages.c.id == page.id).values(_page_after(page, capture, sha, id)))
+    return id
+
+
+def capture_by_id(conn: sa.Connection, id: int) -> StoredCapture | None:
+    row = conn.execute(_CAPTURES.where(captures.c.id == id)).first()
+    return StoredCapture(**row._mapping) if row else None
+
+
+def captures_of(conn: sa.Connection, page_id: int) -> list[StoredCapture]:
+    """All answers of one page, oldest first."""
+    found = conn.execute(_CAPTURES.where(captures.c.page_id == page_id).order_by(captures.c.id))
+    return [StoredCapture(**row._mapping) for row in found]
+
+
+def stored_bytes(conn: sa.Connection, capture_id: int) -> bytes:
+    """The body of a capture; of a 304, the body that it confirmed. Empty where the answer had none."""
+    row = conn.execute(sa.select(captures.c.sha256).where(captures.c.id == capture_id)).first()
+    if row is None:
+        raise StorageError(f"archive: no capture {capture_id}")
+    return get_blob(conn, row.sha256) if row.sha256 else b""
+
+
+def due_documents(
+    conn: sa.Connection, source: str, now: datetime, newest: int = 100, within_days: int = 30
+) -> list[Page]:
+    """The pages of known documents to read in this pass, the newest document first.
+
+    The contract's recheck: the `newest` documents of a source in every pass; the older ones in rotation, the
+    longest unread first, so many that each is read once in `within_days`. Pages that were met but never could
+    be read are tried again as well, until they failed `UNREAD_TRIES` times in a row.
+    """
+    known = _known_pages(source)
+    fresh = conn.execute(known.limit(newest)).all()
+    older = known.offset(newest).subquery()
+    last_pass = conn.execute(sa.select(sources.c.last_pass_at).where(sources.c.id == source)).scalar()
+    interval = max(now - last_pass, timedelta(0)) if last_pass else timedelta(0)
+    turn = _turn(conn, older, now, interval, timedelta(days=within_days))
+    unread = conn.execute(
+        _PAGES.where(
+            pages.c.source_id == source,
+            pages.c.kind == "document",
+            pages.c.document_id.is_(None),
+            pages.c.failures.between(1, UNREAD_TRIES - 1),
+        ).order_by(pages.c.id)
+    )
+    return [_page(row) for row in (*fresh, *turn, *unread)]
+
+
+def broken_links(conn: sa.Connection, source: str) -> list[int]:
+    """Ids of the source's captures whose hash does not follow from the one before; 0 for a missing end."""
+    found, before, head = [], None, None
+    chain = sa.select(captures).where(captures.c.source_id == source).order_by(captures.c.id)
+    rows = conn.execute(chain.execution_options(yield_per=500))
+    for row in rows:
+        if _link(before, dict(row._mapping)) != row.chain:
+            found.append(int(row.id))
+        before = head = row.chain
+    kept = conn.execute(sa.select(sources.c.chain).where(sources.c.id == source)).scalar()
+    return found if head == kept else [*found, 0]
+
+
+def _insert_pages(conn: sa.Connection, urls: list[str], source: str, kind: PageKind) -> None:
+    for url in urls:
+        if len(url.encode("utf-8", "replace")) > URL_LIMIT:
+            raise StorageError(f"{url[:80]}…: longer than {URL_LIMIT} bytes; leave it out with `exclude`")
+    rows = [{"url": url, "normal_url": normal_url(url), "source_id": source, "kind": kind} for url in urls]
+    conn.execute(insert_into(conn, pages).on_conflict_do_nothing(), rows)
+
+
+def _pages_at(conn: sa.Connection, urls: list[str]) -> dict[str, Page]:
+    found = {}
+    for start in range(0, len(urls), 500):
+        for row in conn.execute(_PAGES.where(pages.c.url.in_(urls[start : start + 500]))):
+            found[row.url] = _page(row)
+    return found
+
+
+def _keep_body(conn: sa.Connection, page: Page, capture: Capture) -> str | None:
+    if capture.outcome == "not_modified":
+        return page.last_sha256
+    if not capture.body:
+        return None
+    return put_blob(conn, capture.body, page.last_sha256)
+
+
+def _capture_row(page: Page, capture: Capture, sha: str | None) -> dict[str, Any]:
+    return {
+        "page_id": page.id,
+        "source_id": page.source,
+        "fetched_at": capture.fetched_at.astimezone(UTC),
+        "url": storable(capture.url),
+        "final_url": storable(capture.final_url),
+        "status": capture.status,
+        "headers": {storable(k): storable(v) for k, v in capture.headers.items()},
+        "sha256": sha,
+        "outcome": capture.outcome,
+        "reason": storable(capture.reason),
+        "seconds": capture.seconds,
+    }
+
+
+_CHAINED = ("url", "final_url", "status", "headers", "sha256", "outcome", "reason")
+
+
+def _link(before: str | None, row: Mapping[str, Any]) -> str:
+    """The hash over a capture and the hash of the one before it."""
+    said = [before, row["fetched_at"].isoformat(timespec="microseconds"), *(row[name] for name in _CHAINED)]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _page_after(page: Page, capture: Capture, sha: str | None, id: int) -> dict[str, Any]:
+    """The page's columns once this capture is stored."""
+    headers = {name.lower(): value for name, value in capture.headers.items()}
+    after: dict[str, Any] = {"last_capture_id": id, "last_fetched_at": capture.fetched_at}
+    match capture.outcome:
+        case "ok":
+            after |= {
+                "gone_passes": 0,
+                "failures": 0,
+                "last_sha256": sha,
+                "last_audit_at": capture.fetched_at,
+            }
+            after |= {"etag": headers.get("etag"), "last_modified": headers.get("last-modified")}
+        case "not_modified":
+            after |= {"gone_passes": 0, "failures": 0, "etag": headers.get("etag", page.etag)}
+        case "gone":
+            after |= {"gone_passes": pages.c.gone_passes + 1, "failures": 0}
+        case "blocked" | "failed":
+            after |= {"failures": pages.c.failures + 1}
+    return after
+
+
+def _known_pages(source: str) -> sa.Select[Any]:
+    """The pages at which the documents of a source are read, the newest document first."""
+    return (
+        _PAGES.join(documents, sa.and_(documents.c.url == pages.c.url, documents.c.id == pages.c.document_id))
+        .where(documents.c.source_id == source)
+        .order_by(documents.c.rank_on.desc(), documents.c.id.desc())
+    )
+
+
+def _turn(
+    conn: sa.Connection, older: sa.Subquery, now: datetime, interval: timedelta, within: timedelta
+) -> list[AnyRow]:
+    """Those of the older pages whose turn it is: an even share, and whatever would be late next time."""
+    count = conn.execute(sa.select(sa.func.count()).select_from(older)).scalar_one()
+    if not count:
+        return []
+    late = now - within + interval
+    overdue = conn.execute(
+        sa.select(sa.func.count()).select_from(older).where(older.c.last_fetched_at <= late)
+    ).scalar_one()
+    share = max(math.ceil(count * (interval / within)), overdue)
+    return list(conn.execute(sa.select(older).order_by(older.c.last_fetched_at, older.c.id).limit(share)))
+
+
+def _page(row: AnyRow) -> Page:
+    return Page(**row._mapping)
+
+
+_PAGES = sa.select(
+    *(pages.c.source_id.label("source") if name == "source" else pages.c[name] for name in Page.__slots__)
+)
+_PAGE_BY_URL = _PAGES.where(pages.c.url == sa.bindparam("wanted"))
+_CAPTURES = sa.select(
+    *(
+        captures.c.source_id.label("source") if name == "source" else captures.c[name]
+        for name in StoredCapture.__slots__
+    )
+)
+# The lock keeps two workers on PostgreSQL from hanging two captures on the same link.
+_CHAIN_HEAD = sa.select(sources.c.chain).where(sources.c.id == sa.bindparam("source")).with_for_update()
+_MOVE_CHAIN = (
+    sources.update().where(sources.c.id == sa.bindparam("source")).values(chain=sa.bindparam("chain_"))
+)
+_INSERT_CAPTURE = captures.insert().returning(captures.c.id)

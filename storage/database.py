@@ -1,0 +1,162 @@
+"""Opening the database, and the two kinds of transaction.
+
+`begin()` writes: on SQLite it takes the write lock at once, so that two writers queue instead of failing half
+way. `read()` sees one state of the database from beginning to end and refuses to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+
+from storage import migrations
+from storage.columns import dump_json
+from storage.errors import StorageError
+
+BUSY_SECONDS = 10.0  # how long a writer waits for another one before it gives up
+
+Insert = sqlite.Insert | postgresql.Insert
+
+
+class Database:
+    """An engine with the project's two transactions. Safe to share between threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self.where = engine.url.render_as_string(hide_password=True)
+        self._writer = engine.execution_options(pledgewatch_write=True)
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reader = engine.execution_options(**(options if self.dialect == "postgresql" else {}))
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A write transaction: committed at the end of the block, rolled back on any exception."""
+        with self._translated(), self._writer.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A read transaction over one state of the database."""
+        with self._translated(), self._reader.begin() as conn:
+            yield conn
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
+            raise StorageError(explain(error, self.where)) from error
+        except exc.DatabaseError as error:
+            # Damage comes as a plain DatabaseError; its subclasses (integrity, syntax) are mistakes of ours.
+            if type(error) is not exc.DatabaseError:
+                raise
+            raise StorageError(explain(error, self.where)) from error
+
+
+def open_database(url: str) -> Database:
+    """The database at `url` ("sqlite:///file.db", "postgresql+psycopg://…"), with its tables up to date.
+
+    Creates an SQLite file and its folder where there is none. Raises StorageError where the database cannot
+    be opened, is damaged, or was written by a newer version of the program.
+    """
+    database = Database(make_engine(url))
+    try:
+        with database._translated():
+            migrations.upgrade_if_old(database.engine)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine with the pragmas and transactions set up, without looking at what the database holds."""
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise StorageError(f"storage.url {url!r} is no database URL; write sqlite:///FILE") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite_engine(parsed)
+        case "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+            return sa.create_engine(parsed, json_serializer=dump_json, pool_pre_ping=True)
+        case other:
+            raise StorageError(f"storage.url names {other!r}; only sqlite and postgresql are known")
+
+
+def insert_into(conn: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update` on either database."""
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def explain(error: BaseException, where: str) -> str:
+    """What went wrong with the database at `where`, and what an operator can do about it."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    for sign, advice in _ADVICE:
+        if sign in said.lower():
+            return f"{where}: {said}; {advice}"
+    return f"{where}: {said}"
+
+
+_ADVICE = (
+    ("locked", "another program is writing to it: end that one, or wait and try again"),
+    ("full", "the disk or its quota is full: make room; nothing was written by half"),
+    ("no space", "the disk is full: make room; nothing was written by half"),
+    ("malformed", "the file is damaged: stop, keep it, and restore the last backup"),
+    ("not a database", "the file is something else: check storage.url"),
+    ("unable to open", "check that the folder exists and may be written to"),
+    ("readonly", "the file or its folder may not be written to: check their owner and mode"),
+    ("read-only", "the database may only be read: write in begin(), or check its permissions"),
+    ("disk i/o", "the disk failed or vanished: check it before going on"),
+    ("refused", "the server does not answer: check storage.url and that it runs"),
+    ("timed out", "the server does not answer: check storage.url and that it runs"),
+    ("does not exist", "create it, or check storage.url"),
+)
+
+
+def _sqlite_engine(url: URL) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise StorageError("storage.url names no file; an archive in memory would be lost: sqlite:///FILE")
+    try:
+        Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{url.database}: {error.strerror}; choose another folder in storage.url"
+        ) from error
+    engine = sa.create_engine(
+        url.set(database=str(Path(url.database).expanduser())),
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
+        json_serializer=dump_json,
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN is deferred and skips DDL; ours is below
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(conn: sa.Connection) -> None:
+    write = conn.get_execution_options().get("pledgewatch_write", False)
+    conn.exec_driver_sql(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
+    # IMMEDIATE, because a reader that turns writer later fails at once when somebody wrote in between.
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,52 @@
+"""Named leases: one daemon a database, one worker a host. Held for a time, renewed, given back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from storage.database import Database, insert_into
+from storage.tables import leases
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    name: str
+    holder: str
+    until: datetime
+
+
+def acquire(db: Database, name: str, holder: str, seconds: float, now: datetime) -> bool:
+    """Take the lease, or prolong one's own; False while another holder's has not run out."""
+    with db.begin() as conn:
+        insert = insert_into(conn, leases).values(
+            name=name, holder=holder, until=now + timedelta(seconds=seconds)
+        )
+        free = sa.or_(leases.c.holder == holder, leases.c.until <= now)
+        taken = insert.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
+            where=free,
+        )
+        return conn.execute(taken.returning(leases.c.name)).first() is not None
+
+
+def renew(db: Database, name: str, holder: str, seconds: float, now: datetime) -> bool:
+    """Prolong one's own lease; False where it ran out and somebody else took it: stop working then."""
+    with db.begin() as conn:
+        own = leases.update().where(leases.c.name == name, leases.c.holder == holder)
+        return conn.execute(own.values(until=now + timedelta(seconds=seconds))).rowcount == 1
+
+
+def release(db: Database, name: str, holder: str) -> None:
+    """Give the lease back. Nothing happens where somebody else holds it."""
+    with db.begin() as conn:
+        conn.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
+
+
+def held_by(conn: sa.Connection, name: str) -> Lease | None:
+    """Who holds the lease, or held it last."""
+    row = conn.execute(sa.select(leases).where(leases.c.name == name)).first()
+    return Lease(**row._mapping) if row else None
