@@ -373,7 +373,8 @@ def _next_hop(hop: _Hop, status: int, location: str, request: Fetch) -> _Hop:
     try:
         url = urldefrag(urljoin(hop.url, location.strip())).url
         host = urlsplit(url).hostname or ""
-    except ValueError as error:
+        _check_scheme(url)
+    except (ValueError, FetchError) as error:
         raise FetchError("bad-redirect", f"Location {location!r}: {error}", hop.url) from error
     if not _same_site(host, request):
         raise FetchError("redirect-other-host", f"to {url}", url)
