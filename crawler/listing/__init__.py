@@ -1,0 +1,144 @@
+"""List pages: which documents a page names, where its next page is, and whose CMS made it.
+
+The families and the order in which they are told apart follow what saved pages of government sites show: an
+address alone never tells a CMS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from crawler.addresses import normal_address
+from crawler.encoding import decode_with_evidence
+from crawler.listing import families
+from crawler.listing.page import Page
+from crawler.listing.paging import next_page, numbered
+from crawler.listing.records import row_at, value_at
+from crawler.listing.rows import selected_rows
+from storage.records import ListItem, ListPage
+
+__all__ = ["ListRules", "Overlap", "read_list", "same_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRules:
+    """What an operator says about a list where detection is wrong; all of it may be left out.
+
+    `item`, `title`, `link` and `date` are CSS selectors (title, link and date inside of an item), or, for a JSON
+    answer, dotted paths: `item` to the array ("data.list"), the others inside of a record. `next` is a CSS
+    selector of the link or an address with {page}. `expect` is how many items at least the page should have.
+    """
+
+    cms: str = "auto"
+    item: str | None = None
+    title: str | None = None
+    link: str | None = None
+    date: str | None = None
+    next: str | None = None
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How a page's rows stand to those of the page before: `shared` were there, `fresh` were not."""
+
+    shared: int
+    fresh: int
+
+    @property
+    def repeats(self) -> bool:
+        """The second page is the first again (?pageNum= that the server ignores): paging does not work."""
+        return self.fresh == 0
+
+
+Reader = Callable[[Page], ListPage | None]
+_READERS: tuple[tuple[str, Reader], ...] = (
+    ("jcms", families.read_datastore),
+    ("feed", families.read_feed),
+    ("json", families.read_json),
+    ("gkmlpt", families.read_gkmlpt),
+    ("script", families.read_script),
+    ("ucap", families.read_channel),
+    ("comment", families.read_comment),
+    ("jpaas", families.read_unit_page),
+    ("html", families.read_html),
+)
+
+
+def read_list(
+    body: bytes, url: str, content_type: str | None = None, rules: ListRules = ListRules()
+) -> ListPage:
+    """The rows of a list page or of a list interface's answer, in page order; never raises on any bytes.
+
+    `url` is where the body came from after redirects. Rows have full titles, absolute addresses and the day
+    printed beside them (else the day in the address, else None); an address comes once. `next` is None on the
+    last page. Warnings tell where reading was uncertain.
+    """
+    decoded = decode_with_evidence(body, content_type)
+    page = Page(decoded.text, url)
+    found = _by_rules(page, rules) if rules.item else _by_detection(page, rules.cms)
+    found = replace(found, items=_once(found.items))
+    if rules.next:
+        found = replace(found, next=_ruled_next(page, rules.next))
+    return replace(found, warnings=(*found.warnings, *_warnings(found, rules, decoded.certain)))
+
+
+def same_rows(first: ListPage, second: ListPage) -> Overlap:
+    """Page 2 held against page 1: neighbouring answers may share rows, but a page without fresh ones repeats."""
+    known = {normal_address(item.url) for item in first.items}
+    shared = sum(normal_address(item.url) in known for item in second.items)
+    return Overlap(shared, len(second.items) - shared)
+
+
+def _by_detection(page: Page, cms: str) -> ListPage:
+    readers = [reader for name, reader in _READERS if cms in ("auto", name)] or [r for _, r in _READERS]
+    found = (reader(page) for reader in readers)
+    return next((listing for listing in found if listing), ListPage("plain", ()))
+
+
+def _by_rules(page: Page, rules: ListRules) -> ListPage:
+    cms = "rules" if rules.cms == "auto" else rules.cms
+    if isinstance(page.json, dict | list):
+        records = value_at(page.json, rules.item or "")
+        found = (
+            row_at(record, page, rules.title or "title", rules.link or "url", rules.date or "")
+            for record in (records if isinstance(records, list) else ())
+        )
+        return ListPage(cms, tuple(row for row in found if row))
+    rows = selected_rows(page, rules.item or "", rules.title, rules.link, rules.date)
+    return ListPage(cms, families.items(rows), next_page(page))
+
+
+def _ruled_next(page: Page, rule: str) -> str | None:
+    if "{page}" in rule:
+        return numbered(page.resolve(rule.replace("{page}", "%7Bpage%7D")) or rule, page.url)
+    link = next(iter(page.tree.cssselect(rule)), None)
+    return page.resolve(link.get("href") or "") if link is not None else None
+
+
+def _once(rows: tuple[ListItem, ...]) -> tuple[ListItem, ...]:
+    """Rows without those whose address came before; of the two titles the full one, of the dates the known one."""
+    kept: dict[str, ListItem] = {}
+    for row in rows:
+        key = normal_address(row.url)
+        before = kept.get(key)
+        if before is None:
+            kept[key] = row
+        elif len(row.title) > len(before.title):
+            kept[key] = replace(before, title=row.title, date=before.date or row.date)
+    return tuple(kept.values())
+
+
+def _warnings(found: ListPage, rules: ListRules, certain: bool) -> tuple[str, ...]:
+    cut = sum(item.title.endswith(("...", "…")) for item in found.items)
+    told = (
+        (not certain, "the encoding is uncertain"),
+        (cut > 0, f"{cut} titles are cut on the page"),
+        (not found.items and not found.api, "no rows found"),
+        (
+            rules.expect is not None and len(found.items) < rules.expect,
+            f"{len(found.items)} rows, expected {rules.expect}",
+        ),
+    )
+    return tuple(words for holds, words in told if holds)

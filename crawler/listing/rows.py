@@ -1,0 +1,375 @@
+"""Rows out of HTML by structure: the block of like siblings that holds links to documents and their dates."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+
+from lxml import html
+
+from crawler.addresses import normal_address, same_site
+from crawler.dates import find_date, find_stacked_date, parse_date
+from crawler.listing.page import Page
+from crawler.listing.scripts import written_html
+from crawler.markup import fold, parse_html
+from storage.records import ListItem
+
+_FURNITURE = re.compile(
+    r"^(?:首\s*页|尾\s*页|末\s*页|(?:上|下|前|后)\s*一?\s*页|第?一页|最后一页|返回(?:首页|顶部|上级)?|更多.{0,3}|more|查看(?:更多|详情|全文)?"
+    r"|详[细情](?:信息|内容)?|阅读全文|\[?打印\]?|关闭|分享|收藏|登录|注册|搜索|下载|点击(?:查看|下载)?|政策解读|文件解读|图文解读|图解|解读|相关解读|原文"
+    r"|政策原文|网站地图|联系我们|设为首页|加入收藏|无障碍(?:浏览|阅读)?|长者(?:模式|专区)|跳转|确定|GO|\W+|\d+|[<>«»‹›…]+)[>»›\s]*$",
+    re.IGNORECASE,
+)
+_SIDE = re.compile(
+    r"nav|menu|header|footer|^foot|friend|crumb|location|position|sitemap|copyright|breadcrumb|lianjie|toolbar|pag(?:e|ing|ination)s?[_-]?(?:div|bar|num)?$",
+    re.I,
+)
+_BULLET = re.compile(r"^[\s·•●○◆◇■□▪▫►▶→>»›※★☆\-–—|]+(?=\S)|^[\[【（(]?置顶[\]】）)]?\s*")
+_CUT = re.compile(r"(?:\.{2,}|…+|。{2,})\s*$")
+_LABELLED = re.compile(r"(?:文章)?标\s*题\s*[:：]\s*(.+)")
+_OWN_DATE = re.compile(
+    r"^\s*[\[(（【]?\s*\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}\s*日?\s*[\])）】]?\s*|\s*[\[(（【]?\s*\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?\s*[\])）】]?\s*$"
+)
+_MONTH_DAY = re.compile(r"^\W*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?\W*$")
+_ADDRESS_DAY = re.compile(
+    r"/t?(20\d\d)-?([01]\d)-?([0-3]\d)[_/.-]|/(20\d\d)[/-](\d\d?)[/-](\d\d?)/|/(20\d\d)-?([01]\d)/([0-3]\d)/"
+)
+_ADDRESS_YEAR = re.compile(r"/(20\d\d)(?:[01]\d)?/|/t?(20\d\d)[01]\d[0-3]\d_")
+_QUOTED = re.compile(r"[\"']([^\"'\s]{1,500})[\"']")
+_LIKE_ADDRESS = re.compile(
+    r"^(?:https?:)?//|^\.{0,2}/|\.(?:s?html?|jsp|aspx?|php|pdf|docx?|do)(?:$|[?#])", re.I
+)
+_CALL = re.compile(r"([\w$]+)\s*\(\s*[\"']?([\w.-]{1,80})[\"']?")
+_TITLED = re.compile(r"tit|name|\bbt\b|subject", re.I)
+_MAX_LINKS = 3  # addresses in one row: the document, and beside it an interpretation or a category
+_OPENERS = ("href", "onclick", "data-href", "data-url", "data-link")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to what may be a document: its element, its address, its title as good as the page gives it."""
+
+    element: html.HtmlElement
+    url: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """An element that holds one document's link, with its date where one is printed."""
+
+    element: html.HtmlElement
+    link: Link
+    links: int
+    day: date | None
+
+    @cached_property
+    def item(self) -> ListItem:
+        return ListItem(self.link.title, self.link.url, self.day or day_in_address(self.link.url))
+
+
+def html_rows(page: Page, tree: html.HtmlElement | None = None) -> tuple[Row, ...]:
+    """The rows of the page's dominant list, in page order; () where no block of links looks like one."""
+    tree = page.tree if tree is None else tree
+    _run_writers(tree)
+    blocks = list(_blocks(tree, _links(tree, page)))
+    best = max(blocks, key=lambda rows: _score(rows, page), default=())
+    return best if _score(best, page) >= 1 else ()
+
+
+def record_rows(page: Page, fragments: Iterable[str]) -> tuple[Row, ...]:
+    """One row for each HTML fragment that holds a link: the records of a datastore."""
+    tree = parse_html("<html><body>" + "".join(f"<div>{f}</div>" for f in fragments) + "</body></html>")
+    links = _by_element(_links(tree, page))
+    rows = (_row(div, links) for div in tree.iterfind("./body/div"))
+    return tuple(row for row in rows if row)
+
+
+def selected_rows(
+    page: Page, item: str, title: str | None, link: str | None, day: str | None
+) -> tuple[Row, ...]:
+    """The rows that CSS selectors name; title, link and date selectors look inside of each row."""
+    _run_writers(page.tree)
+    links = _by_element(_links(page.tree, page, strict=False))
+    rows = (_row(element, links, title, link, day) for element in page.tree.cssselect(item))
+    return tuple(row for row in rows if row)
+
+
+def dated(rows: Iterable[Row]) -> int:
+    """How many rows print a date."""
+    return sum(row.day is not None for row in rows)
+
+
+def day_in_address(url: str) -> date | None:
+    """The day in a document's address (/202509/t20250915_1.html, /art/2025/9/15/): often, not always, the date shown."""
+    for found in _ADDRESS_DAY.finditer(url):
+        year, month, day = (part for part in found.groups() if part)
+        if valid := parse_date(f"{year}-{month}-{day}"):
+            return valid
+    return None
+
+
+def address_in_call(code: str, page: Page) -> str | None:
+    """The address that an onclick or a javascript: link opens, through the page's own function if need be."""
+    for quoted in _QUOTED.findall(code):
+        if _LIKE_ADDRESS.search(quoted) and (url := page.resolve(quoted)):
+            return url
+    for name, argument in _CALL.findall(code):
+        if opened := _opened_by(name, argument, page):
+            return opened
+    return None
+
+
+def _opened_by(function: str, argument: str, page: Page) -> str | None:
+    """The address that a function of the page builds around its first argument: "/info/" + id + ".html"."""
+    definition = re.compile(
+        rf"function\s+{re.escape(function)}\s*\(\s*(\w+)[^)]{{0,100}}\)\s*\{{([^}}]{{0,800}})"
+    )
+    for source in page.scripts:
+        if not (found := definition.search(source)):
+            continue
+        built = re.search(
+            rf"[\"']([^\"']{{1,300}})[\"']\s*\+\s*{re.escape(found[1])}\b(?:\s*\+\s*[\"']([^\"']{{0,100}})[\"'])?",
+            found[2],
+        )
+        if built:
+            return page.resolve(built[1] + argument + (built[2] or ""))
+    return None
+
+
+def _run_writers(tree: html.HtmlElement) -> None:
+    """Puts the rows that scripts would write into the places where the scripts stand."""
+    for script in list(tree.iter("script")):
+        if not script.text or "document" not in script.text or script.getparent() is None:
+            continue
+        written = written_html(script.text)
+        if "<a" in written.lower():
+            fragment = parse_html(f"<html><body><span>{written}</span></body></html>").find("./body")
+            if fragment is not None:
+                fragment.tag, fragment.tail = (
+                    "div" if len(fragment.findall(".//a")) > 1 else "span",
+                    script.tail,
+                )
+                script.getparent().replace(script, fragment)
+
+
+def _links(tree: html.HtmlElement, page: Page, strict: bool = True) -> Iterator[Link]:
+    here = normal_address(page.url)
+    for element in tree.iter("a", "li", "tr", "td", "div", "p", "span", "dd", "h3", "h4"):
+        if element.tag != "a" and not element.get("onclick"):
+            continue
+        url = _address(element, page)
+        if not url or (strict and normal_address(url) == here):
+            continue
+        title = _title(element)
+        if title and not _FURNITURE.match(title):
+            yield Link(element, url, title)
+
+
+def _address(element: html.HtmlElement, page: Page) -> str | None:
+    for name in _OPENERS:
+        value = element.get(name)
+        if not value:
+            continue
+        code = name == "onclick" or value.lower().lstrip().startswith("javascript:")
+        if url := address_in_call(value, page) if code else page.resolve(value):
+            return url
+    return None
+
+
+def _title(element: html.HtmlElement) -> str:
+    """The full title: the attribute where the text is cut or empty, else the text of the title's own element."""
+    shown = _shown_title(element)
+    attribute = element.get("title") or ""
+    if "\n" in attribute and (labelled := _LABELLED.search(attribute)):
+        attribute = labelled[1]
+    attribute = _clean(attribute)
+    if not attribute or attribute == shown or _FURNITURE.match(attribute):
+        return shown
+    start = _CUT.sub("", shown)
+    if not start or _same_start(attribute, start):
+        return attribute if len(attribute) >= len(start) else shown
+    return shown if not _CUT.search(shown) else attribute
+
+
+def _same_start(full: str, start: str) -> bool:
+    squeezed = re.sub(r"\s", "", full)
+    return squeezed.startswith(re.sub(r"\s", "", start)[:200])
+
+
+def _shown_title(element: html.HtmlElement) -> str:
+    for inner in element.iter():
+        if inner is not element and isinstance(inner.tag, str):
+            named = inner.tag in ("h1", "h2", "h3", "h4", "h5") or _TITLED.search(inner.get("class") or "")
+            if named and len(words := _clean(inner.text_content())) >= 4:
+                return words
+    if element.tag != "a":
+        text = next(
+            (
+                t
+                for a in element.iter("a", "h3", "h4", "p", "span")
+                if len(t := _clean(a.text_content())) >= 4
+            ),
+            "",
+        )
+        return text or _clean(element.text_content())
+    text = _clean("".join(_spoken(element)))
+    if not text and (picture := next(iter(element.iter("img")), None)) is not None:
+        return _clean(picture.get("alt") or "")
+    return text
+
+
+def _spoken(element: html.HtmlElement) -> Iterator[str]:
+    """The pieces of text in a link without the piece that is a date."""
+    for piece in element.itertext():
+        if not parse_date(piece.strip()):
+            yield piece
+
+
+def _clean(text: str) -> str:
+    text = fold(text)
+    text = _OWN_DATE.sub("", text) if len(text) > 14 else text
+    return _BULLET.sub("", text).strip()
+
+
+def _by_element(links: Iterable[Link]) -> dict[html.HtmlElement, Link]:
+    return {link.element: link for link in links}
+
+
+def _blocks(tree: html.HtmlElement, links: Iterator[Link]) -> Iterator[tuple[Row, ...]]:
+    """Groups of rows: siblings, and siblings of like parents under one grandparent (a list cut into groups of five)."""
+    by_element = _by_element(links)
+    holders: dict[html.HtmlElement, None] = {}
+    for element in by_element:
+        holders |= dict.fromkeys((element, *element.iterancestors()))
+    groups: dict[tuple[object, str, str], list[Row]] = defaultdict(list)
+    for element in tree.iter():
+        parent = element.getparent()
+        if element not in holders or parent is None or element.tag in ("body", "html", "head"):
+            continue
+        if row := _row(element, by_element):
+            region = parent.getparent() if parent.getparent() is not None else parent
+            groups[region, f"{parent.tag}.{_class(parent)}", str(element.tag)].append(row)
+    yield from (tuple(rows) for rows in groups.values())
+
+
+def _class(element: html.HtmlElement) -> str:
+    return re.sub(r"\d+", "", (element.get("class") or "").split(" ")[0])
+
+
+def _row(
+    element: html.HtmlElement,
+    links: dict[html.HtmlElement, Link],
+    title: str | None = None,
+    link: str | None = None,
+    day: str | None = None,
+) -> Row | None:
+    """The row that an element makes, None where it holds no link or a whole list of them."""
+    inside: list[Link] = []
+    for inner in element.cssselect(link) if link else element.iter():
+        if inner in links:
+            inside.append(links[inner])
+    addresses = dict.fromkeys(found.url for found in inside)
+    if not addresses or (len(addresses) > _MAX_LINKS and not link):
+        return None
+    main = _main_link(inside)
+    if title and (named := next(iter(element.cssselect(title)), None)) is not None:
+        main = replace(main, title=_clean(named.get("title") or named.text_content()) or main.title)
+    if day:
+        cell = next(iter(element.cssselect(day)), None)
+        found_day = find_date(cell.text_content()) if cell is not None else None
+    else:
+        found_day = _printed_day(element, main)
+    return Row(element, main, len(addresses), found_day)
+
+
+def _main_link(inside: list[Link]) -> Link:
+    """The document's link among those of a row: the longest title; of a picture and a title, the title."""
+    main = max(inside, key=lambda found: (not _CUT.search(found.title), len(found.title)))
+    longest = max(inside, key=lambda found: len(found.title))
+    if main.url != longest.url:
+        return longest
+    return main
+
+
+def _printed_day(element: html.HtmlElement, link: Link) -> date | None:
+    pieces = list(_pieces(element))
+    for piece in pieces:
+        if found := parse_date(piece):
+            return found
+    rest = " ".join(piece for piece in pieces if piece not in link.title)
+    if found := find_date(rest) or find_stacked_date(rest):
+        return found
+    for inner in element.iter("time", "input"):
+        if found := parse_date(inner.get("datetime") or inner.get("value") or ""):
+            return found
+    return _day_beside(element) or _month_and_day(pieces, link.url)
+
+
+def _pieces(element: html.HtmlElement) -> Iterator[str]:
+    for inner in element.iter():
+        if inner.tag in ("script", "style") or not isinstance(inner.tag, str):
+            continue
+        for text in (inner.text, inner.tail if inner is not element else None):
+            if text and (piece := fold(text)):
+                yield piece
+
+
+def _day_beside(element: html.HtmlElement) -> date | None:
+    """The date that follows a bare link: as text, or in siblings that hold no link (dt/dd, a/span/br)."""
+    if found := parse_date(fold(element.tail or "")):
+        return found
+    following = element.getnext()
+    for _ in range(3):
+        if following is None or not isinstance(following.tag, str) or following.tag == "a":
+            return None
+        if following.tag not in ("br", "span", "dd", "em", "i", "b", "font", "td", "p", "div", "time"):
+            return None
+        if next(following.iter("a"), None) is not None:
+            return None
+        text = fold(following.text_content())
+        if found := parse_date(text) or (find_date(text) if len(text) < 40 else None):
+            return found
+        if found := parse_date(fold(following.tail or "")):
+            return found
+        following = following.getnext()
+    return None
+
+
+def _month_and_day(pieces: list[str], url: str) -> date | None:
+    """A date printed without its year (09-15), where the address tells the year."""
+    year = _ADDRESS_YEAR.search(url)
+    for piece in pieces:
+        if year and (found := _MONTH_DAY.match(piece)):
+            return parse_date(f"{year[1] or year[2]}-{found[1]}-{found[2]}")
+    return None
+
+
+def _score(rows: Iterable[Row], page: Page) -> float:
+    rows = tuple(rows)
+    if not rows:
+        return 0.0
+    total = sum(_row_score(row, page) for row in rows)
+    aside = any(_is_side(ancestor) for ancestor in rows[0].element.iterancestors())
+    return total * (0.2 if aside else 1.0)
+
+
+def _row_score(row: Row, page: Page) -> float:
+    """A dated row with a long title counts most; an undated one with a short title is navigation."""
+    length = len(row.link.title)
+    score = 3.0 + min(length, 30) / 30 if row.day else (1.0 if length >= 12 else 0.3 if length >= 8 else 0.05)
+    if not row.day and (row.link.url.endswith("/") or not same_site(row.link.url, page.url)):
+        score *= 0.3
+    return score / (1 + 0.3 * (row.links - 1))
+
+
+def _is_side(element: html.HtmlElement) -> bool:
+    if element.tag in ("nav", "footer", "header"):
+        return True
+    return any(
+        _SIDE.search(name) for name in f"{element.get('class') or ''} {element.get('id') or ''}".split()
+    )
