@@ -202,7 +202,7 @@ class _Writer:
         """For channels of a line or two: the title, and the address if there is room for it."""
         link = self._more_link()
         for line in (f"{self.heading} {link}", self.heading) if link else (self.heading,):
-            said = {"html": escape, "markdown": escape_markdown, "text": str}[format](line)
+            said = _escaped(line, format)
             if limit.cost(said) <= room:
                 return said
         size = room // 4 - 1 if limit.in_bytes else room - 1
@@ -398,6 +398,12 @@ def escape_markdown(text: object) -> str:
         return text
     plain = str(text).translate(_TWINS).replace("~~", "～～")
     return _LINE_START.sub(lambda m: m[1] + {"#": "＃", "+": "＋", "-": "－"}[m[2]], plain)
+
+
+def _escaped(text: str, format: Format) -> str:
+    if format == "html":
+        return escape(text)
+    return escape_markdown(text) if format == "markdown" else text
 
 
 def strong(text: str) -> Marked:

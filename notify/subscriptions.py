@@ -245,7 +245,12 @@ def next_send(subscriber: Subscriber, now: datetime, tz: ZoneInfo) -> datetime:
     now = now.astimezone(UTC)
     rhythm = parse_deliver(subscriber.deliver)
     due = now if rhythm.every == "now" else _next_turn(rhythm, now, tz)
-    return _after_quiet(parse_quiet(subscriber.quiet), due, tz) if subscriber.quiet else due
+    return after_quiet(subscriber, due, tz)
+
+
+def after_quiet(subscriber: Subscriber, due: datetime, tz: ZoneInfo) -> datetime:
+    """`due`, or the end of the subscriber's quiet hours where it falls into them."""
+    return _end_of_quiet(parse_quiet(subscriber.quiet), due, tz) if subscriber.quiet else due
 
 
 def _next_turn(rhythm: Rhythm, now: datetime, tz: ZoneInfo) -> datetime:
@@ -255,7 +260,7 @@ def _next_turn(rhythm: Rhythm, now: datetime, tz: ZoneInfo) -> datetime:
     return next(turn for turn in turns if turn >= now)
 
 
-def _after_quiet(quiet: tuple[time, time], due: datetime, tz: ZoneInfo) -> datetime:
+def _end_of_quiet(quiet: tuple[time, time], due: datetime, tz: ZoneInfo) -> datetime:
     start, end = quiet
     local = due.astimezone(tz)
     clock = local.time().replace(tzinfo=None)
