@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from storage.archive import get_blob, put_blob
 from storage.columns import AnyRow, storable
-from storage.database import insert_into
+from storage.database import Prepared, insert_into
 from storage.errors import StorageError
 from storage.identity import normal_url
 from storage.records import Capture, Outcome
@@ -134,12 +134,12 @@ def record_capture(conn: sa.Connection, page: Page, capture: Capture) -> int:
     well, but the page goes on comparing with the last good one.
     """
     sha = _keep_body(conn, page, capture)
-    head = conn.execute(_CHAIN_HEAD, {"source": page.source}).one()
+    head = _CHAIN_HEAD.run(conn, {"source": page.source}).one()
     row = _capture_row(page, capture, sha)
-    row["chain"] = _link(head.chain, row)
-    id = int(conn.execute(_INSERT_CAPTURE, row).scalar_one())
-    conn.execute(_MOVE_CHAIN, {"source": page.source, "chain_": row["chain"]})
-    conn.execute(pages.update().where(pages.c.id == page.id).values(_page_after(page, capture, sha, id)))
+    row["chain"] = _link(head[0], row)
+    id = int(_INSERT_CAPTURE.run(conn, row).scalar_one())
+    _MOVE_CHAIN.run(conn, {"source": page.source, "chain_": row["chain"]})
+    _UPDATE_PAGE.run(conn, _page_after(page, capture, sha, id))
     return id
 
 
@@ -188,17 +188,22 @@ def due_documents(
     return [_page(row) for row in (*fresh, *turn, *unread)]
 
 
-def broken_links(conn: sa.Connection, source: str) -> list[int]:
-    """Ids of the source's captures whose hash does not follow from the one before; 0 for a missing end."""
-    found, before, head = [], None, None
-    chain = sa.select(captures).where(captures.c.source_id == source).order_by(captures.c.id)
-    rows = conn.execute(chain.execution_options(yield_per=500))
+def broken_links(conn: sa.Connection) -> dict[str, list[int]]:
+    """Per source, the captures whose hash does not follow from the one before; 0 stands for a missing end.
+
+    An empty answer says that no capture was changed, removed or inserted.
+    """
+    broken: dict[str, list[int]] = {}
+    heads: dict[str, str] = {}
+    rows = conn.execute(sa.select(captures).order_by(captures.c.id).execution_options(yield_per=500))
     for row in rows:
-        if _link(before, dict(row._mapping)) != row.chain:
-            found.append(int(row.id))
-        before = head = row.chain
-    kept = conn.execute(sa.select(sources.c.chain).where(sources.c.id == source)).scalar()
-    return found if head == kept else [*found, 0]
+        if _link(heads.get(row.source_id), row._mapping) != row.chain:
+            broken.setdefault(row.source_id, []).append(int(row.id))
+        heads[row.source_id] = row.chain
+    for source in conn.execute(sa.select(sources.c.id, sources.c.chain)):
+        if heads.get(source.id) != source.chain:
+            broken.setdefault(source.id, []).append(0)
+    return broken
 
 
 def _insert_pages(conn: sa.Connection, urls: list[str], source: str, kind: PageKind) -> None:
@@ -244,7 +249,7 @@ def _capture_row(page: Page, capture: Capture, sha: str | None) -> dict[str, Any
 _CHAINED = ("url", "final_url", "status", "headers", "sha256", "outcome", "reason")
 
 
-def _link(before: str | None, row: Mapping[str, Any]) -> str:
+def _link(before: str | None, row: Mapping[Any, Any]) -> str:
     """The hash over a capture and the hash of the one before it."""
     said = [before, row["fetched_at"].isoformat(timespec="microseconds"), *(row[name] for name in _CHAINED)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -253,7 +258,8 @@ def _link(before: str | None, row: Mapping[str, Any]) -> str:
 def _page_after(page: Page, capture: Capture, sha: str | None, id: int) -> dict[str, Any]:
     """The page's columns once this capture is stored."""
     headers = {name.lower(): value for name, value in capture.headers.items()}
-    after: dict[str, Any] = {"last_capture_id": id, "last_fetched_at": capture.fetched_at}
+    after = {name: getattr(page, name) for name in _MOVING}
+    after |= {"page": page.id, "last_capture_id": id, "last_fetched_at": capture.fetched_at}
     match capture.outcome:
         case "ok":
             after |= {
@@ -266,9 +272,9 @@ def _page_after(page: Page, capture: Capture, sha: str | None, id: int) -> dict[
         case "not_modified":
             after |= {"gone_passes": 0, "failures": 0, "etag": headers.get("etag", page.etag)}
         case "gone":
-            after |= {"gone_passes": pages.c.gone_passes + 1, "failures": 0}
+            after |= {"gone_passes": page.gone_passes + 1, "failures": 0}
         case "blocked" | "failed":
-            after |= {"failures": pages.c.failures + 1}
+            after |= {"failures": page.failures + 1}
     return after
 
 
@@ -310,9 +316,24 @@ _CAPTURES = sa.select(
         for name in StoredCapture.__slots__
     )
 )
+_MOVING = (
+    *("etag", "last_modified", "last_capture_id", "last_sha256", "last_fetched_at", "last_audit_at"),
+    *("gone_passes", "failures"),
+)
 # The lock keeps two workers on PostgreSQL from hanging two captures on the same link.
-_CHAIN_HEAD = sa.select(sources.c.chain).where(sources.c.id == sa.bindparam("source")).with_for_update()
-_MOVE_CHAIN = (
+_CHAIN_HEAD = Prepared(
+    sa.select(sources.c.chain).where(sources.c.id == sa.bindparam("source")).with_for_update()
+)
+_MOVE_CHAIN = Prepared(
     sources.update().where(sources.c.id == sa.bindparam("source")).values(chain=sa.bindparam("chain_"))
 )
-_INSERT_CAPTURE = captures.insert().returning(captures.c.id)
+_INSERT_CAPTURE = Prepared(
+    captures.insert()
+    .values({c.name: sa.bindparam(c.name) for c in captures.c if c.name != "id"})
+    .returning(captures.c.id)
+)
+_UPDATE_PAGE = Prepared(
+    pages.update()
+    .where(pages.c.id == sa.bindparam("page"))
+    .values({name: sa.bindparam(name) for name in _MOVING})
+)

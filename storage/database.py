@@ -6,8 +6,9 @@ way. `read()` sees one state of the database from beginning to end and refuses t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,47 @@ def make_engine(url: str) -> sa.Engine:
 def insert_into(conn: sa.Connection, table: sa.Table) -> Any:
     """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update` on either database."""
     return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+class Prepared:
+    """A Core statement for a hot path: compiled once per database, then run as the driver's own SQL.
+
+    Bound values pass through their column types as ever; what a cheap statement saves is most of its time
+    (0.05 instead of 0.2 ms). Result columns come as the driver gives them: ask only for text and numbers.
+    """
+
+    def __init__(self, statement: sa.ClauseElement) -> None:
+        self._statement = statement
+        self._forms: dict[str, _Form] = {}
+
+    def run(self, conn: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
+        form = self._forms.get(conn.dialect.name)
+        if form is None:
+            form = self._forms[conn.dialect.name] = _form(self._statement, conn.dialect)
+        return conn.exec_driver_sql(form.sql, form.bind(values))
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    sql: str
+    positional: bool
+    processors: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+
+    def bind(self, values: Mapping[str, Any]) -> Any:
+        bound = [(name, values[name] if p is None else p(values[name])) for name, p in self.processors]
+        return tuple(value for _, value in bound) if self.positional else dict(bound)
+
+
+def _form(statement: sa.ClauseElement, dialect: sa.Dialect) -> _Form:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, sa.sql.compiler.SQLCompiler)
+    names = compiled.positiontup if compiled.positional else list(compiled.binds)
+    types = {name: bind.type.dialect_impl(dialect) for name, bind in compiled.binds.items()}
+    return _Form(
+        compiled.string,
+        compiled.positional,
+        tuple((name, types[name].bind_processor(dialect)) for name in names or ()),
+    )
 
 
 def explain(error: BaseException, where: str) -> str:

@@ -94,8 +94,6 @@ captures = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("chain", Sha256, nullable=False),
     sa.Index(None, "page_id", "id"),
-    sa.Index(None, "source_id", "id"),
-    sa.Index(None, "sha256"),
 )
 
 documents = sa.Table(
@@ -146,7 +144,6 @@ versions = sa.Table(
     sa.Column("baseline", sa.Boolean, nullable=False),
     sa.UniqueConstraint("document_id", "number"),
     sa.Index(None, "capture_id"),
-    sa.Index(None, "text_sha256"),
     sa.Index(None, "reader"),
 )
 

@@ -208,8 +208,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_captures"),
     )
     op.create_index("ix_captures_page_id_id", "captures", ["page_id", "id"])
-    op.create_index("ix_captures_sha256", "captures", ["sha256"])
-    op.create_index("ix_captures_source_id_id", "captures", ["source_id", "id"])
 
     op.create_table(
         "delivery_events",
@@ -243,7 +241,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_versions_capture_id", "versions", ["capture_id"])
     op.create_index("ix_versions_reader", "versions", ["reader"])
-    op.create_index("ix_versions_text_sha256", "versions", ["text_sha256"])
 
     op.create_table(
         "statements",
