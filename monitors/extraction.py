@@ -1,0 +1,265 @@
+"""Measures out of a text: which figures it states, of what, for whom and until when.
+
+The stages, each in its own module: `normalise` (one way of printing, with the way back), `masks` (what is no
+quantity), `quantities` (numbers with units, ranges, rates, bounds), `structure` (sections, sentences, deadlines,
+bodies), `kinds` (target, subsidy, progress or nothing), `subjects` (what is measured, for whom), `tables`. The
+definition that all of them follow is docs/extraction.md.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+from importlib.resources import files
+
+from monitors import kinds, subjects, tables
+from monitors.kinds import Setting
+from monitors.normalise import Normalised, normalise
+from monitors.quantities import Quantity, find_quantities
+from monitors.structure import (
+    Deadline,
+    Genre,
+    Paragraph,
+    Responsibility,
+    deadlines,
+    genre_of,
+    paragraphs,
+    responsibilities,
+    sentence_span,
+)
+from storage.records import Figure, Kind, Measure
+
+_READ_BY = ("vocabulary.toml", "vocabulary.py", "normalise.py", "numerals.py", "masks.py", "quantities.py",
+            "structure.py", "kinds.py", "subjects.py", "tables.py", "extraction.py")
+
+
+def _fingerprint() -> str:
+    """A hash over what decides what is read. Taken from the sources, so that no edit can forget to change it; an
+    edit that changes nothing costs one more reading of stored bytes and no event."""
+    digest = sha256()
+    for name in _READ_BY:
+        digest.update(files("monitors").joinpath(name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+READER: str = _fingerprint()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of a document besides its text. All of it may be missing: a bare text says most of it itself."""
+
+    title: str = ""
+    publisher: str | None = None
+    region: str | None = None
+    published_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A text on its way: normalised, with its structure."""
+
+    source: str
+    normal: Normalised
+    genre: Genre
+    year: int | None
+    paragraphs: tuple[Paragraph, ...]
+    starts: tuple[int, ...]
+    responsibilities: tuple[Responsibility, ...]
+    deadlines: dict[int, tuple[Deadline, ...]]
+
+    def paragraph_at(self, position: int) -> Paragraph:
+        return self.paragraphs[max(0, bisect_right(self.starts, position) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A measure in the making; its quantity still counts in normalised text."""
+
+    kind: Kind
+    subject: str
+    quantity: Quantity
+    deadline: date | None
+    recipient: str | None
+    condition: str | None
+    bodies: tuple[str, ...]
+    sentence: tuple[int, int]
+
+
+def extract(text: str, context: Context = Context()) -> tuple[Measure, ...]:
+    """The measures of a text, in the order of their first figures.
+
+    In: the text as read (paragraphs by line; a table as lines with " | " between cells; attachments under
+    `【附件】name`). Out: measures whose figures quote `text[start:end]` and never overlap. Any string is accepted.
+    """
+    reading = _read(text, context)
+    quantities = find_quantities(reading.normal.text)
+    statements = [*_prose(reading, quantities), *_tabular(reading, quantities)]
+    statements.sort(key=lambda statement: statement.quantity.number)
+    return tuple(_measure(reading, group) for group in _grouped(statements))
+
+
+def _read(source: str, context: Context) -> _Reading:
+    normal = normalise(source)
+    year = context.published_on.year if context.published_on else _year_of(context.title or normal.text[:1500])
+    found = paragraphs(normal.text, year) or (Paragraph(0, len(normal.text), 9),)
+    return _Reading(
+        source, normal, genre_of(normalise(context.title).text, normal.text), year, found,
+        tuple(p.start for p in found), responsibilities(normal.text, found), {})
+
+
+_HEAD_YEAR = (
+    re.compile(r"(20\d\d)年[^\n]{0,12}(?:工作报告|重点工作|民生实事|工作要点|工作计划)"),
+    re.compile(r"[〔\[(](20\d\d)[〕\])]第?\d+号"),
+    re.compile(r"(?:发布|生成|成文|印发)日期[:|]?(20\d\d)"),
+    re.compile(r"(?m)(20\d\d)年\d{1,2}月\d{1,2}日$"),
+    re.compile(r"(20\d\d)-\d\d-\d\d"),
+)
+
+
+def _year_of(head: str) -> int | None:
+    """The year in which a document speaks, from its head: what 今年 means, and what lies behind it."""
+    found = next((m for pattern in _HEAD_YEAR if (m := pattern.search(head))), None)
+    return int(found[1]) if found else None
+
+
+# --- running text -----------------------------------------------------------------------------------------
+
+
+def _prose(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
+    text = reading.normal.text
+    plain = [q for q in quantities if not tables.is_row(text, reading.paragraph_at(q.number).start, reading.paragraph_at(q.number).end)]
+    last: _Statement | None = None
+    for index, quantity in enumerate(plain):
+        neighbours = plain[index - 1] if index else None, plain[index + 1] if index + 1 < len(plain) else None
+        statement = _statement(reading, quantity, neighbours, last)
+        if statement:
+            yield statement
+            last = statement
+
+
+def _statement(reading: _Reading, quantity: Quantity, neighbours: tuple[Quantity | None, Quantity | None],
+               last: _Statement | None) -> _Statement | None:
+    text = reading.normal.text
+    paragraph = reading.paragraph_at(quantity.number)
+    sentence = sentence_span(text, quantity.number, paragraph)
+    clause = subjects.clause_of(text, quantity, sentence)
+    day = _deadline(reading, paragraph, quantity)
+    setting = Setting(text, sentence, clause, reading.genre, paragraph.mode, reading.year,
+                      day.year if day else None, paragraph.start)
+    after = neighbours[1]
+    later_money = after is not None and after.number < sentence[1] and after.sort == "money"
+    if _requisite(reading, paragraph) or kinds.is_contribution(setting, quantity):
+        return None
+    if kinds.is_condition(setting, quantity, later_money):
+        return None
+    kind = last.kind if last and quantity.linked and last.quantity.sort == quantity.sort else kinds.kind_of(setting, quantity)
+    if kind == "subsidy" and kinds.governed_by_limit(setting, quantity) and quantity.bound == "=":
+        quantity = replace(quantity, bound="<=")
+    named = last.subject if last and last.sentence == sentence else ""
+    return _described(reading, quantity, kind, day, (sentence, clause), paragraph, neighbours, named, last)
+
+
+def _described(reading: _Reading, quantity: Quantity, kind: Kind, day: date | None,
+               spans: tuple[tuple[int, int], tuple[int, int]], paragraph: Paragraph,
+               neighbours: tuple[Quantity | None, Quantity | None], named: str, last: _Statement | None) -> _Statement:
+    text, (sentence, clause) = reading.normal.text, spans
+    if kind == "subsidy":
+        if last and quantity.linked and last.kind == "subsidy":
+            return replace(last, quantity=quantity)
+        subject = subjects.subject_of_benefit(text, quantity, clause, sentence, paragraph.start, named)
+        recipient = subjects.recipient_of(text, quantity, clause, sentence)
+        condition = subjects.condition_of(text, quantity, clause, sentence)
+        return _Statement(kind, subject, quantity, _said_in(reading, paragraph, quantity, sentence), recipient, condition,
+                          _bodies(reading, quantity), sentence)
+    floor = neighbours[0].end if neighbours[0] and neighbours[0].end > clause[0] else clause[0]
+    ceiling = neighbours[1].start if neighbours[1] and neighbours[1].start < clause[1] else clause[1]
+    name = subjects.subject_of_rate if quantity.sort in ("percent", "times") else subjects.subject_of_count
+    subject = name(text, quantity, clause, floor, ceiling, named)
+    return _Statement(kind, subject, quantity, day if kind == "target" else None, None, None, _bodies(reading, quantity), sentence)
+
+
+_HEADS_OF_CONDITIONS = re.compile(
+    r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|资格|对象|扶持|准入)[^。\n]{0,30}(?:条件|情形)[^。\n]{0,14}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$")
+
+
+def _requisite(reading: _Reading, paragraph: Paragraph) -> bool:
+    """Whether a numbered item belongs to a list of conditions for a benefit (申请…应当符合下列条件:)."""
+    if paragraph.level < 3:
+        return False
+    index = bisect_right(reading.starts, paragraph.start) - 1
+    for back in range(index - 1, max(-1, index - 12), -1):
+        head = reading.paragraphs[back]
+        if head.level < paragraph.level:
+            return bool(_HEADS_OF_CONDITIONS.search(reading.normal.text[max(head.start, head.end - 90) : head.end]))
+    return False
+
+
+def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> date | None:
+    """The deadline in force where a quantity stands: the last one before it in its paragraph, else its section's."""
+    if paragraph.start not in reading.deadlines:
+        reading.deadlines[paragraph.start] = deadlines(reading.normal.text, paragraph, paragraph.year or reading.year)
+    said = [d for d in reading.deadlines[paragraph.start] if d.position <= quantity.number]
+    if said:
+        return said[-1].day
+    return date(paragraph.year, 12, 31) if paragraph.year and paragraph.mode != "back" else None
+
+
+def _said_in(reading: _Reading, paragraph: Paragraph, quantity: Quantity, sentence: tuple[int, int]) -> date | None:
+    said = [d for d in reading.deadlines.get(paragraph.start, ()) if sentence[0] <= d.position <= quantity.number]
+    return said[-1].day if said else None
+
+
+def _bodies(reading: _Reading, quantity: Quantity) -> tuple[str, ...]:
+    """The bodies that answer for the item in which a quantity stands."""
+    ends = [r.end for r in reading.responsibilities]
+    index = bisect_right(ends, quantity.number)
+    if index < len(ends) and reading.responsibilities[index].start <= quantity.number:
+        return reading.responsibilities[index].names
+    return ()
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+
+def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
+    return ()
+
+
+# --- measures ---------------------------------------------------------------------------------------------
+
+
+def _grouped(statements: Sequence[_Statement]) -> Iterable[list[_Statement]]:
+    """Statements that are tiers of one measure: the same benefit of the same recipient in one sentence."""
+    group: list[_Statement] = []
+    for statement in statements:
+        if group and not _tier(group[-1], statement):
+            yield group
+            group = []
+        group.append(statement)
+    if group:
+        yield group
+
+
+def _tier(one: _Statement, two: _Statement) -> bool:
+    return (one.kind == two.kind == "subsidy" and one.subject == two.subject and one.sentence == two.sentence
+            and one.recipient == two.recipient and one.quantity.sort == two.quantity.sort)
+
+
+def _measure(reading: _Reading, group: list[_Statement]) -> Measure:
+    first = group[0]
+    start, end = reading.normal.span(*first.sentence)
+    return Measure(
+        kind=first.kind, subject=first.subject, figures=tuple(_figure(reading, s.quantity) for s in group),
+        deadline=first.deadline, recipient=first.recipient, condition=first.condition, bodies=first.bodies,
+        sentence=reading.source[start:end].strip())
+
+
+def _figure(reading: _Reading, quantity: Quantity) -> Figure:
+    start, end = reading.normal.span(quantity.start, quantity.end)
+    return Figure(value=quantity.value, min=quantity.min, max=quantity.max, unit=quantity.unit, bound=quantity.bound,
+                  quote=reading.source[start:end], start=start, end=end, previous=quantity.previous)

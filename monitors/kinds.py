@@ -1,0 +1,221 @@
+"""Target, subsidy, progress, or no figure at all: what a quantity is said to be.
+
+The rules are those of the definition of a measure: money that somebody can claim is a subsidy; what looks forward is
+a target; what looks back or at the present is progress; a condition, a contribution or a fine is nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from monitors.quantities import Quantity
+from monitors.structure import Genre, Mode
+from monitors.vocabulary import alternation, any_of, words
+from storage.records import Kind
+
+_SUBSIDY = any_of("money_words", "subsidy")
+_TOTAL = any_of("money_words", "totals")
+_CONTRIBUTION = any_of("money_words", "contributions")
+_RELIEF = any_of("money_words", "relief")
+_LIMIT = any_of("money_words", "limits")
+_DUTY = any_of("time", "duty")
+_BACKWARD = any_of("time", "backward")
+_DOING = any_of("time", "doing")
+_FORWARD = re.compile(
+    r"(?<!即)将(?=[一-鿿]{0,12}(?:达|建|新|完|实|推|投|开|提|改|增|继|组|培|打|进|启|力|全|持|筹|在|有|引))|" + alternation(
+        w for w in words("time", "forward") if w not in ("将", "要", "必须", "应当", "目标", "要求", "努力", "今后", "未来"))
+    + r"|(?<![必重主需只还纪摘])要(?!求|素|点|件|闻|约|闻)|(?:目标|今后[^,。]{0,6}|未来[^,。]{0,6}|努力|必须)")
+_DATED = re.compile(r"(?<!截至)(?<!截止)(?:到|至)(20\d\d)年")
+_YEAR = re.compile(r"(?<!\d)(20\d\d)(?:年|(?=累计|全年|共))")
+_DONE = re.compile(r"(?:建成|完成|实现|达到?|新增|建设|改造|培训|打造|培育|发放|投入|开展|举办|引进|创建|设立|成立|组建|增长|提升|提高|上线|发布|获|入选|出台|建|设)了")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a quantity stands: the text, its sentence, clause and neighbours, and what its document and section are."""
+
+    text: str
+    sentence: tuple[int, int]
+    clause: tuple[int, int]
+    genre: Genre
+    mode: Mode | None
+    year: int | None  # of the document
+    dated: int | None  # the year of the deadline in force, if any
+    paragraph_start: int
+
+    def before(self, quantity: Quantity) -> str:
+        return self.text[self.sentence[0] : quantity.start]
+
+    def after(self, quantity: Quantity) -> str:
+        return self.text[quantity.end : self.sentence[1]]
+
+    def clause_text(self) -> str:
+        return self.text[self.clause[0] : self.clause[1]]
+
+
+# --- what is no figure ------------------------------------------------------------------------------------
+
+_CLOSES = re.compile(r"^[^,。;:!?\n|、]{0,30}的(?:[,;。:\n]|$)")
+_CONDITION_HEAD = re.compile(r"(?:且|并且|并|达到|达|满|超过|不足|低于|高于|不低于|不少于|不超过|为)?[^,。;:]{0,30}$")
+_GIVEN_LATER = re.compile(r"(?:给予|予以|奖励|补贴|补助|资助|发放|享受|奖补|支持|减免|可申请|可申报|可享受|认定为)")
+_DEFINES = re.compile(r"是指|指的是|所称|以下简称")
+_FINE = re.compile(r"罚款|处以|处罚|违法所得|赔偿")
+_COPIES = re.compile(r"一式")
+_REQUISITE = re.compile(r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|评定|资格|对象|扶持)[^。\n]{0,24}(?:条件|情形|标准之一|要求)[^。\n]{0,12}:?$|(?:下列|以下)情形")
+_FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
+
+
+def is_condition(setting: Setting, quantity: Quantity, later_money: bool) -> bool:
+    """Whether a quantity only says when something else holds: 达到5个以上的…给予; 收入低于…的,; definitions.
+
+    `later_money`: an amount follows in the same sentence, so that the quantity may be what earns it.
+    """
+    text, after = setting.text, setting.text[quantity.end : quantity.end + 60].split("\n")[0]
+    if quantity.sort == "money" and re.match(r"(?:的标准|标准的)", after):
+        return False
+    if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
+        return True
+    if _DEFINES.search(text[setting.sentence[0] : quantity.start]):
+        return True
+    if _FINE.search(setting.clause_text()):
+        return True
+    if quantity.sort == "money" and re.search(r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?|在)", setting.clause_text()) \
+            and setting.genre in ("rule", "unknown") and (later_money or re.search(r"的(?:家庭|人员|对象|企业|个人)|标准", after[:20])):
+        return later_money or quantity.bound != "="
+    if quantity.sort in ("count", "percent", "times") and later_money:
+        return _earns(setting, quantity, after)
+    return False
+
+
+def _granted(setting: Setting, quantity: Quantity) -> bool:
+    return bool(re.search(r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$", setting.text[setting.clause[0] : quantity.start]))
+
+
+def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
+    """A size before the amount that it earns: …达到5个以上的运营主体给予20万元."""
+    own = setting.text[setting.clause[0] : quantity.start]
+    if re.search(r"(?:给予|补贴|补助|按|报销|支付|资助|奖励)[^,。;]{0,14}$", own) and quantity.sort == "percent":
+        return False
+    if quantity.sort == "percent" and re.match(r"(?:予以|给予|的?(?:比例|标准))", after):
+        return False
+    giving = _GIVEN_LATER.search(after)
+    if giving and ("的" in after[: giving.start()] or re.match(r"[,]", after[giving.start() - 1 : giving.start()]) is not None):
+        return True
+    return bool(re.match(r"(?:\(含\))?(?:及?以上|以下)?的", after)) and quantity.bound != "="
+
+
+def is_contribution(setting: Setting, quantity: Quantity) -> bool:
+    """What people pay in, or pay themselves, is no benefit: 个人缴费每人每年60元."""
+    if quantity.sort not in ("money", "percent"):
+        return False
+    near = setting.text[max(setting.clause[0], quantity.start - 40) : min(setting.clause[1], quantity.end + 12)]
+    return bool(_CONTRIBUTION.search(near)) and not _RELIEF.search(near)
+
+
+# --- which kind -------------------------------------------------------------------------------------------
+
+
+def kind_of(setting: Setting, quantity: Quantity) -> Kind:
+    """The kind of a quantity that is a figure."""
+    return "subsidy" if is_subsidy(setting, quantity) else _time_of(setting, quantity)
+
+
+_SPENT = re.compile(
+    r"(?:投入|投资|总额|统筹|筹集|筹措|下达|拨付|募集|产值|营收|收入|销售|交易额|生产总值|增加值|融资|授信|引资|到位|节约|税收|进出口|零售|消费额|成交|贷款余额|预算|支出|争取[^,。;]{0,10}资金)"
+    r"[^,。;]{0,16}$|(?:累计|共|已|合计|总计)[^,。;]{0,14}(?:发放|兑付|支付|兑现|减免|补贴|补助|资助|奖励|救助)[^,。;]{0,20}$|(?:发放|兑付|兑现)[^,。;]{2,24}(?:资金|补贴|金|券)(?:共|约|近|超|累计|总计|达)*$")
+_SHARE = re.compile(
+    r"(?:支付比例|报销比例|补贴比例|补助比例|资助比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付|奖励|贴息|优惠)[^,。;]{0,24}$")
+_SHARE_AFTER = re.compile(r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足|发放|标准)|以内的?(?:补贴|奖励)")
+_STANDARD = re.compile(r"(?:保障|救助|供养|养育|生活|补贴|补助|饮食|照料|护理|伙食|发放|给付|支付|待遇|低保|津贴|奖励|资助|抚恤|优待|结算|养老金|生活费)[一-鿿]{0,6}(?:标准|水平|限额|金|额度)|待遇")
+
+
+def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
+    """Money, or a share or multiple of it, that a rule gives to somebody who can claim it."""
+    own = setting.text[setting.clause[0] : quantity.start]
+    after = setting.text[quantity.end : setting.clause[1]]
+    if quantity.sort == "months":
+        return True
+    if quantity.sort == "times":
+        return bool(re.search(r"标准(?:的|按)?[^,。;]{0,4}$", own)) and "增长" not in own
+    if quantity.sort == "percent":
+        return _is_share(setting, quantity, own, after)
+    return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
+
+
+def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
+    if quantity.unit == "pp" or re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
+        return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))
+    if _SHARE.search(own) or _SHARE_AFTER.match(after):
+        return not re.search(r"(?:落实|发放率|到位率|覆盖)", own[-8:])
+    return False
+
+
+def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
+    sentence_before = setting.before(quantity)
+    if _SPENT.search(own) and "/" not in quantity.unit and not re.search(r"(?:给予|补贴|补助|奖励|资助)(?:最高|不超过|一次性)?$", own[-8:]):
+        return False
+    if re.search(r"人均(?:可支配|收入|消费|GDP|生产总值)|价格|均价|工资收入", own):
+        return False
+    if _SUBSIDY.search(own) or _SUBSIDY.search(after[:24]) or _STANDARD.search(own):
+        return True
+    if re.search(r"^[^,。;]{0,6}(?:给予|发放|予以)|(?:给予|发放)[^,。;]{0,12}$", own) or re.match(r",给予[^,。;]{0,10}" + _SUBSIDY.pattern, setting.after(quantity)):
+        return True
+    carried = _SUBSIDY.search(sentence_before) or _STANDARD.search(sentence_before)
+    if "/" in quantity.unit:
+        return bool(carried) or setting.genre == "rule" or bool(_SUBSIDY.search(setting.text[setting.paragraph_start : quantity.start]))
+    return (bool(carried) and not _TOTAL.search(own) and setting.genre != "reply") or bool(carried and quantity.bound == "<=")
+
+
+def governed_by_limit(setting: Setting, quantity: Quantity) -> bool:
+    """限额 and its like make every amount they govern a maximum, wherever in the sentence they stand."""
+    return quantity.sort in ("money", "percent") and quantity.sort == "money" and bool(_LIMIT.search(setting.before(quantity)))
+
+
+def _time_of(setting: Setting, quantity: Quantity) -> Kind:
+    """Forward or back: duties first, then dates, then the words around, then the section, then the document."""
+    own = setting.text[setting.clause[0] : quantity.end]
+    before = setting.before(quantity) + setting.text[quantity.start : quantity.end]
+    if _DUTY.search(own[-30:]):
+        return "target"
+    dated = _date_points(setting, quantity, before)
+    if dated:
+        return dated
+    last_back = max((m.end() for m in _BACKWARD.finditer(before)), default=-1)
+    done = max((m.end() for m in _DONE.finditer(before)), default=-1)
+    last_forward = max((m.end() for m in _FORWARD.finditer(before)), default=-1)
+    if max(last_back, done) > last_forward:
+        return "progress"
+    if last_forward >= 0:
+        return "target"
+    if setting.mode:
+        return "target" if setting.mode == "ahead" else "progress"
+    return _default(setting, quantity, own)
+
+
+def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | None:
+    """A year that is named in the sentence, or a deadline that governs it, against the document's own year."""
+    back = _BACKWARD.search(before)
+    if setting.dated and not back:
+        if setting.year and setting.dated < setting.year:
+            return "progress"
+        if setting.genre != "reply" or setting.mode == "ahead" or _DATED.search(before):
+            return "target"
+    years = [int(m[1]) for m in _YEAR.finditer(before)]
+    if years and setting.year and max(years) < setting.year:
+        return "progress"
+    return None
+
+
+_RULED = re.compile(r"不得|应当?|须|需|每[年月周日季]|不[低少小]于|至少|配备|限")
+
+
+def _default(setting: Setting, quantity: Quantity, own: str) -> Kind:
+    if setting.genre in ("plan", "rule"):
+        return "target"
+    if setting.genre in ("reply", "report"):
+        return "progress"
+    starts = _DOING.match(re.sub(r"^(?:□|[一二三四五六七八九十]是|各[一-鿿]{1,4}|全[市省区县])+", "", own))
+    if quantity.bound in (">=", "<=") and _RULED.search(own):
+        return "target"
+    return "target" if starts and not re.search(r"了|已", own) else "progress"

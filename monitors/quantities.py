@@ -1,0 +1,555 @@
+"""Quantities in normalised text: numbers with units, ranges, lists that share a unit, rates, bounds.
+
+A small grammar, read in steps: *numbers* (`_read`), *ranges and shared units* (`_share`, `_ranges`), *rates*
+(`_rate`: 每床每月, 每千名), *bounds* (`_bound`) and *what it was before* (`_previous`). Each step takes what the step before
+made; nothing here knows what a measure is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from monitors.masks import HIDDEN, mask
+from monitors.numerals import MULTIPLIERS, chinese_number, round_value
+from monitors.vocabulary import alternation, canonical_units, mapping, measure_words, words
+from storage.records import Bound
+
+Sort = Literal["money", "percent", "count", "months", "times"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number or range with its unit. Offsets count in the normalised text.
+
+    `start:end` is the quote (with bound and rate where they touch it), `number` where the first digit stands,
+    `tail` where the unit ends. `linked` says that it continues a list begun by the quantity before it.
+    """
+
+    start: int
+    end: int
+    number: int
+    tail: int
+    value: float | None
+    min: float | None
+    max: float | None
+    unit: str
+    bound: Bound
+    sort: Sort
+    previous: float | None = None
+    linked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """One number as read, before its neighbours have been asked for what they share with it."""
+
+    start: int
+    end: int  # after unit and a bound that follows it
+    value: float
+    scale: float
+    unit: str
+    tail: int  # after the unit
+    after: Bound | None = None
+    high: float | None = None
+    linked: bool = False
+    chinese: bool = False
+    per: tuple[str, ...] = ()
+    previous: float | None = None
+
+
+_MULT = re.compile(alternation(MULTIPLIERS))
+_VAGUE = re.compile(r"[余多来](?![元年月日天样式方功种层次级]?[一-鿿]?(?:的|性))")
+_MONEY = set(words("units", "money"))
+_DURATIONS = set(words("units", "durations")) - set(words("units", "counts"))
+_TIMES = ["月", "年", "日", "天", "周", "季度", "学期", "学年", "小时", "学年度", "年度", "季", "半年"]
+_EVENTS = ["次", "餐", "人次", "场", "期", "顿"]
+_THINGS = ["人", "床位", "床", "张", "户", "家", "所", "名", "位", "个", "平方米", "亩", "吨", "千瓦时", "辆", "台", "套", "项",
+           "件", "处", "座", "间", "例", "班", "对", "孩", "胎", "只", "头", "株", "份", "公里", "站", "支", "村", "社区", "企业",
+           "立方米", "斤", "公斤", "千克", "篇", "部", "条", "门", "公顷", "生", "栋", "千瓦", "机构", "单", "具", "度", "车",
+           "艘", "架", "岗", "棵", "羽", "学生", "床日", "标准箱", "单元", "梯", "宗"]
+_PER_NAME = {"天": "日", "床位": "床", "度": "千瓦时", "季": "季度", "顿": "餐", "年度": "年", "学年度": "学年"}
+
+_NUMBER = re.compile(
+    r"(?P<digits>(?<![\d.A-Za-z])\d+(?:\.\d+)?)"
+    r"|百分之(?P<percent>\d+(?:\.\d+)?|[零一二三四五六七八九十百点]+)"
+    r"|(?P<parts>[二三四五六七八九十])分之(?P<share>[一二三四五六七八九两])"
+    r"|(?P<double>翻了?(?P<turns>[一两二三])?番)"
+    r"|(?P<full>全覆盖(?=[,。;)!|\n]|$|的?目标|、(?![无零全多高常])))"
+    r"|(?P<chinese>[一二两三四五六七八九十百千万亿]+)"
+)
+_PER_AFTER = re.compile(
+    rf"(?:(?:/|每|·|\.|\(?)?(?:{alternation(_THINGS + _EVENTS + _TIMES)})(?:[)]|(?=[/每·.])|(?![一-鿿]{{0}}[a-z])))")
+_SLASH = re.compile(rf"/(?:\(|每)?(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})"
+                    rf"(?:[/·.*每](?P<b>{alternation(_THINGS + _EVENTS + _TIMES)}))?(?:[/·.每](?P<c>{alternation(_TIMES)}))?\)?")
+_EACH_AFTER = re.compile(rf"每(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})(?:每(?P<b>{alternation(_THINGS + _EVENTS + _TIMES)}))?")
+_AFTER = {bound: re.compile(r"(?:\(含[^()]{0,4}\))?" + alternation(found)) for bound, found in mapping("bounds", "after").items()}
+_BEFORE: tuple[tuple[str, Bound], ...] = tuple(sorted(
+    ((word, bound) for bound, found in mapping("bounds", "before").items() for word in found),
+    key=lambda pair: -len(pair[0])))
+_PEOPLE = re.compile(r"(?:户籍|常住|参保|名|位)?[一-鿿、]{0,9}?" + alternation(words("people", "nouns")))
+_VISITS = re.compile(r"[一-鿿]{1,4}?人次")
+_LOST = re.compile(r"[一-鿿、]{1,14}?" + alternation(words("things", "nouns")) + r"(?![一-鿿]{0,2}□)")
+_LOST_CUE = re.compile(rf"(?:{alternation(words('time', 'doing'))}|等|共|有)了?$")
+_DOING_NEAR = re.compile(rf"(?:{alternation(words('time', 'doing'))}|共|现?有|由|拥有|达到?)[^,。;:\n]{{0,10}}$")
+_DOING_HERE = re.compile(rf"(?:{alternation(words('time', 'doing'))})(?:了|成|出)?(?:近|超|约|逾|不少于|至少)?$")
+_COUNTED_LOOSELY = {"个", "项", "种", "类", "方面", "批", "组", "门", "条", "套", "张", "次", "部", "道", "团", "队", "对", "群", "份",
+                    "期", "节", "集", "件", "步", "片", "班", "本", "课", "堂", "口", "位", "点", "层", "面", "倍"}
+_ABSTRACT = re.compile(r"(?:方面|维护|意识|阶段|环节|层次|层面|问题|原则|坚持|确保|转变|关系|机制|体系|制度|方向|领域|结合|方式|要求|任务|文明|自信"
+                       r"|重大|一致|优先|责任|目标|转型|率先|高地|清单|行动|优势|短板|关键)")
+
+_CLAUSE_END = ",。;:!?\n|()"
+_RANGE_MARK = re.compile(r"--?|~|至|到")
+_LIST_MARK = re.compile(r"[、和及与或/]|以及|或者|和/或|,(?=\d)")
+_EACH = re.compile(
+    rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
+    rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)})(?![升加度])"
+    rf"|(?P<year>(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?:内|累计|最高))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)")
+_BASE = re.compile(r"每?(?P<n>[百千万]|十万|百万|(?<=每)\d+万?|(?<=每)[一二三四五六七八九十百千万]+)(?P<noun>名|位|人口|人|常住人口|户|张|个|平方公里|平方米|公里|件|辆|亩|家)?"
+                   r"(?=[一-鿿]{2,})")
+_BASE_SEEN = re.compile(r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口|户|张|个|平方公里|公里|件|辆|亩|家|老年)"
+                        r"|(?<![\d几数上近超逾一-九十])[千万]人口|(?<![\d几数上近超逾一-九十])[千万]人(?=[一-鿿]{2,12}数)")
+
+
+def find_quantities(text: str) -> tuple[Quantity, ...]:
+    """All quantities of a normalised text in text order; they never overlap. Spans of time are none."""
+    masked = mask(text)
+    hidden, bases = _hide_bases(masked)
+    tokens = _ranges(hidden, _share(hidden, _read(hidden)))
+    tokens = _previous(hidden, tokens)
+    return tuple(_finish(text, hidden, [t for t in tokens if t.unit], bases))
+
+
+# --- numbers and units ------------------------------------------------------------------------------------
+
+
+def _hide_bases(masked: str) -> tuple[str, dict[int, str]]:
+    """Take the base of a ratio (每千名…, 每招用1人) out of the text: it is part of a unit, no figure of its own."""
+    bases: dict[int, str] = {}
+    pieces = list(masked)
+    for found in _BASE_SEEN.finditer(masked):
+        base = re.sub(r"名$|位$|人口$|常住人口$|老年$|人$", "", found[0].removeprefix("每"))
+        people = bool(re.search(r"(?:名|位|人口|人|老年)$", found[0]))
+        bases[found.end()] = base + ("人" if people else "")
+        pieces[found.start() : found.end()] = HIDDEN * len(found[0])
+    for found in _EACH.finditer(masked):
+        if found["n"]:
+            pieces[found.start("n") : found.end("n")] = "△"
+    return "".join(pieces), bases
+
+
+def _read(text: str) -> list[_Token]:
+    """Every number with the unit that follows it; a number without one keeps an empty unit for `_share`."""
+    tokens: list[_Token] = []
+    for found in _NUMBER.finditer(text):
+        if tokens and found.start() < tokens[-1].end:
+            continue
+        token = _token(text, found)
+        if token:
+            tokens.append(token)
+    return tokens
+
+
+def _token(text: str, found: re.Match[str]) -> _Token | None:
+    start, end = found.span()
+    if found["full"]:
+        return _Token(start, end, 100, 1, "%", end)
+    if found["double"]:
+        return _Token(start, end, {"两": 4, "二": 4, "三": 8}.get(found["turns"] or "", 2), 1, "倍", end)
+    if found["percent"]:
+        value = _spoken(found["percent"])
+        return None if value is None else _with_bound(text, _Token(start, end, value, 1, "%", end))
+    if found["parts"]:
+        share = (chinese_number(found["share"]) or 0) / (chinese_number(found["parts"]) or 1) * 100
+        return _with_bound(text, _Token(start, end, round(share, 2), 1, "%", end))
+    if found["chinese"]:
+        return _chinese_token(text, found)
+    return _scaled_token(text, start, end, float(found["digits"]))
+
+
+def _spoken(percent: str) -> float | None:
+    """八十五点五 → 85.5, 80 → 80."""
+    if percent[0].isdigit():
+        return float(percent)
+    whole, _, part = percent.partition("点")
+    number = chinese_number(whole)
+    if number is None:
+        return None
+    return number + (float("0." + "".join(str(chinese_number(c) or 0) for c in part)) if part else 0)
+
+
+def _scaled_token(text: str, start: int, end: int, value: float) -> _Token:
+    """A number in digits: 7000余张, 79.31万人, 1万余人次, 500千瓦."""
+    unit = measure_words().match(text, end)
+    scale, vague, at = 1.0, False, end
+    if not unit or unit[0] in ("千克",):
+        at, vague = _skip_vague(text, end)
+        multiplier = _MULT.match(text, at)
+        if multiplier and not (unit := measure_words().match(text, at)):
+            scale, at = MULTIPLIERS[multiplier[0]], multiplier.end()
+            at, more = _skip_vague(text, at)
+            vague = vague or more
+        unit = unit or measure_words().match(text, at)
+    name = unit[0] if unit else ""
+    at = unit.end() if unit else at
+    if name == "成":
+        return _with_bound(text, _Token(start, at, value * 10, 1, "%", at))
+    token = _Token(start, at, value, scale, name, at, ">=" if vague else None)
+    return _with_bound(text, _with_per(text, _lost_word(text, token) if not name else token))
+
+
+def _skip_vague(text: str, at: int) -> tuple[int, bool]:
+    vague = text[at : at + 1] in ("余", "多", "来") and text[at : at + 1] != ""
+    return (at + 1, True) if vague else (at, False)
+
+
+def _chinese_token(text: str, found: re.Match[str]) -> _Token | None:
+    """A Chinese numeral with a measure word, where it counts something: 建成两大系统, 不低于两个月, 八成以上."""
+    start, end = found.span()
+    if text[max(0, start - 1) : start] in ("数", "几", "上", "第", "若", "成", "每", HIDDEN, "△"):
+        return None
+    value = chinese_number(found[0])
+    unit = measure_words().match(text, end)
+    if unit and unit[0] == "成" and value and value < 10 and re.match(r"[以左]|的|[,。、]", text[end + 1 : end + 2]):
+        return _with_bound(text, _Token(start, end + 1, value * 10, 1, "%", end + 1, chinese=True))
+    if value is None:
+        return None
+    vague = False
+    if not unit:
+        at, vague = _skip_vague(text, end)
+        unit = measure_words().match(text, at) if vague else None
+    if not unit or not _counts(text, start, unit, value):
+        return None
+    token = _Token(start, unit.end(), value, 1, unit[0], unit.end(), ">=" if vague else None, chinese=True)
+    return _with_bound(text, _with_per(text, token))
+
+
+def _counts(text: str, start: int, unit: re.Match[str], value: float) -> bool:
+    """Whether a Chinese numeral with this unit is a size and no manner of speaking (两个维护, 三项制度, 一个中心)."""
+    before = text[max(0, start - 16) : start]
+    if unit[0] in _MONEY:
+        return value >= 2
+    if _bound_before(text, start, start)[0] != "=":
+        return True
+    if value == 1 or unit[0] in ("年", "日", "点", "时"):
+        return False
+    if unit[0] in _DURATIONS:
+        return unit[0] in ("个月",)
+    if _ABSTRACT.match(text, unit.end()) or _ABSTRACT.match(text, unit.end() + 2):
+        return False
+    near = _DOING_HERE if unit[0] in _COUNTED_LOOSELY else _DOING_NEAR
+    return bool(near.search(before))
+
+
+def _lost_word(text: str, token: _Token) -> _Token:
+    """The unit of a number that stands directly before a noun: 人 before people, 个 where a measure word got lost."""
+    after = re.match(r"(?:\(含\))?以上", text[token.end : token.end + 6])
+    at = token.end + (after.end() if after else 0)
+    if found := _VISITS.match(text, at):
+        return replace(token, unit="人次", tail=found.end(), end=found.end()) if _large(token) else token
+    if _large(token) and (found := _PEOPLE.match(text, at)) and "、" not in found[0][:1]:
+        near = not after and found.end() - at <= 6
+        return replace(token, unit="人", end=found.end() if near else token.end)
+    cue = text[max(0, token.start - 6) : token.start]
+    if token.scale == 1 and token.value == int(token.value) and token.value < 2000:
+        bound = _bound_before(text, token.start, token.start)[0] == ">=" and re.match(r"[一-鿿]{2}", text[at : at + 2])
+        if bound or (_LOST_CUE.search(cue) and _LOST.match(text, at)):
+            return replace(token, unit="个")
+    return token
+
+
+def _large(token: _Token) -> bool:
+    return token.scale > 1 or token.value >= 100
+
+
+def _with_bound(text: str, token: _Token) -> _Token:
+    for bound, words_after in _AFTER.items():
+        if found := words_after.match(text, token.end):
+            return replace(token, end=found.end(), after=bound)  # type: ignore[arg-type]
+    if token.after is None and text[token.end : token.end + 1] in ("多", "余") and token.unit in _MONEY:
+        return replace(token, end=token.end + 1, after=">=")
+    return token
+
+
+def _with_per(text: str, token: _Token) -> _Token:
+    """元/人/月, 元每人每月: what an amount is per, where it follows the amount."""
+    if token.unit not in _MONEY and token.unit not in ("微克", "毫克"):
+        return token
+    found = _SLASH.match(text, token.end) or _EACH_AFTER.match(text, token.end)
+    if not found:
+        return token
+    per = tuple(_PER_NAME.get(p, p) for p in found.groups() if p)
+    return replace(token, per=per, end=found.end(), tail=found.end())
+
+
+# --- ranges and lists -------------------------------------------------------------------------------------
+
+
+def _share(text: str, tokens: list[_Token]) -> list[_Token]:
+    """Give numbers of a list or range the unit that is written once, at its end: 5、10万元; 100-600元; 1、2和3个."""
+    shared: list[_Token] = []
+    for token in reversed(tokens):
+        following = shared[-1] if shared else None
+        if following and not token.unit and following.unit and not token.chinese and _joined(text, token, following):
+            scale = following.scale if token.scale == 1 else token.scale
+            if token.scale == 1 and _RANGE_MARK.fullmatch(text[token.end : following.start]) and \
+                    token.value * scale > (following.high or following.value) * following.scale:
+                scale = 1.0
+            token = replace(token, unit=following.unit, scale=scale, per=following.per)
+        shared.append(token)
+    ordered = shared[::-1]
+    return [ordered[i] if i == 0 else replace(t, linked=_listed(text, ordered[i - 1], t)) for i, t in enumerate(ordered)]
+
+
+def _joined(text: str, left: _Token, right: _Token) -> bool:
+    between = text[left.end : right.start]
+    return len(between) <= 2 and bool(_RANGE_MARK.fullmatch(between) or _LIST_MARK.fullmatch(between))
+
+
+def _listed(text: str, left: _Token, right: _Token) -> bool:
+    between = text[left.end : right.start]
+    return len(between) <= 12 and bool(re.fullmatch(rf"(?:{_LIST_MARK.pattern})(?:最高|不超过|每[一-鿿]|分别|给予)*", between))
+
+
+def _ranges(text: str, tokens: list[_Token]) -> list[_Token]:
+    """Two ends with a range mark between them become one token (每床每月100元至450元, 5%-5.5%)."""
+    out: list[_Token] = []
+    for token in tokens:
+        last = out[-1] if out else None
+        if last and last.high is None and _is_range(text, last, token):
+            scale_free = replace(last, value=last.value * last.scale, scale=1, high=token.value * token.scale)
+            out[-1] = replace(scale_free, end=token.end, tail=token.tail, after=token.after, per=token.per or last.per,
+                              unit=token.unit)
+            continue
+        out.append(token)
+    return out
+
+
+def _is_range(text: str, left: _Token, right: _Token) -> bool:
+    mark = text[left.end : right.start]
+    if not right.unit or left.unit != right.unit or not _RANGE_MARK.fullmatch(mark):
+        return False
+    if left.value * left.scale >= right.value * right.scale:
+        return False
+    changing = mark in ("到", "至") and re.search(r"[由从][^,。;]{0,10}$", text[max(0, left.start - 11) : left.start])
+    return not changing or text.startswith("不等", right.end)
+
+
+_RISE = re.compile(r"(?:\([^()]{0,12}\)|[一-鿿]{0,6}?)(?:提高|增加|增|上升|提升|上调|调整|扩大|增长|扩|升|调|降|下降|降低|减少|下调|压减|缩短|压缩|扩展|扩容|发展|拓展)?[一-鿿]{0,3}?(?:到|至|为)"
+                   r"(?:了|每[一-鿿]){0,3}[一-鿿]{0,4}$")
+
+
+def _previous(text: str, tokens: list[_Token]) -> list[_Token]:
+    """由X提高到Y: the figure is Y, X becomes what it was before."""
+    out: list[_Token] = []
+    for token in tokens:
+        last = out[-1] if out else None
+        if last and token.start - last.end <= 16 and last.high is None and _rises(text, last, token):
+            was = last.value * (last.scale if last.unit or last.scale > 1 else token.scale)
+            out[-1] = replace(token, previous=was, per=token.per or last.per, linked=last.linked)
+            continue
+        out.append(token)
+    return out
+
+
+def _rises(text: str, last: _Token, token: _Token) -> bool:
+    if not token.unit or (last.unit and last.unit != token.unit):
+        return False
+    window = text[max(0, last.start - 14) : last.start]
+    if not re.search(r"[由从](?!事|业|此|严|于)[^,。;]{0,12}$", window):
+        return False
+    between = text[last.end : token.start]
+    return bool(_RISE.fullmatch(between)) and not any(mark in between for mark in ",。;")
+
+
+# --- rates, bounds, the finished quantity -----------------------------------------------------------------
+
+
+def _finish(text: str, masked: str, tokens: list[_Token], bases: dict[int, str]) -> Iterable[Quantity]:
+    before: Quantity | None = None
+    for token in tokens:
+        quantity = _quantity(text, masked, token, before, bases)
+        if quantity is None:
+            continue
+        yield quantity
+        before = quantity
+
+
+def _quantity(text: str, masked: str, token: _Token, before: Quantity | None, bases: dict[int, str]) -> Quantity | None:
+    floor = before.end if before else 0
+    clause = max(_clause_start(masked, token.start), floor)
+    sort = _sort(text, token)
+    if sort is None or not _complete(text, token):
+        return None
+    linked = token.linked and before is not None and before.sort == sort
+    bound, start = _bound_before(masked, token.start, clause)
+    if token.after and bound in ("=", "~"):
+        bound = token.after
+    elif linked and bound == "=" and before is not None and before.bound in ("<=", ">=", "~"):
+        bound = before.bound if not text.startswith(("以上", "左右", "余", "多"), before.tail) else bound
+    unit, start = _rated(text, masked, token, sort, before, linked, (clause, start), bases)
+    low, high = token.value * token.scale, token.high
+    return Quantity(
+        start=start, end=token.end, number=token.start, tail=token.tail,
+        value=None if high is not None else round_value(low),
+        min=None if high is None else round_value(low), max=None if high is None else round_value(high),
+        unit=unit, bound=bound, sort=sort,
+        previous=None if token.previous is None else round_value(token.previous), linked=linked)
+
+
+def _clause_start(text: str, position: int) -> int:
+    """Where the clause of a position begins, looking back no more than 120 characters."""
+    floor = max(0, position - 120)
+    at = position
+    while at > floor and text[at - 1] not in _CLAUSE_END:
+        at -= 1
+    return at
+
+
+_LIFE = re.compile(r"寿命|受教育年限")
+_SERVICE_TIME = re.compile(r"服务|护理|照料|照护|培训|时长|课|实训")
+
+
+def _sort(text: str, token: _Token) -> Sort | None:
+    """What sort of quantity a unit makes; None for spans of time, which are figures only in three phrases."""
+    unit = token.unit
+    if unit in _MONEY:
+        return "money"
+    if unit in ("%", "‰", "个百分点", "百分点"):
+        return "percent"
+    if unit == "倍":
+        return "times"
+    window = text[max(0, token.start - 24) : token.start]
+    if unit == "个月" and re.match(r"(?:的|基本|本市|当地|城乡|城镇|农村|全市|上年度?)*(?:最低生活保障|低保|保障|供养|救助|补助|补贴|工资|养老金)[一-鿿]{0,6}(?:标准|金|补贴|工资)?",
+                                   text[token.end : token.end + 24]):
+        return "months"
+    if unit in ("年", "岁", "周岁") and _LIFE.search(window):
+        return "count"
+    if unit in ("小时", "个小时"):
+        bounded = _bound_before(text, token.start, max(0, token.start - 12))[0] != "="
+        return "count" if bounded and _SERVICE_TIME.search(window) and not re.match(r"[内前后]", text[token.end : token.end + 1]) else None
+    return None if unit in _DURATIONS else "count"
+
+
+def _complete(text: str, token: _Token) -> bool:
+    """No piece of a longer number or code; a single 0 counts nothing."""
+    return not re.match(r"[\d.]?\d", text[token.end : token.end + 2]) if token.unit in ("个",) else True
+
+
+_GAP_OK = re.compile(
+    rf"(?:每[一-鿿]{{1,2}}|为|达到?|有|可|的|其|设有?|(?:当地|本市|本省|全市|上年度?|同期)(?:的)?|给予|补贴|补助|奖励|资助|安排|支持|提供|一次性|发放|配备|配置|建设|建成|建有|建|设置|设立"
+    rf"|打造|培育|新增|创建|完成|开展|组织|举办|成立|引进|拥有|增加|提高|提升|增长|到|完善|改造|支付|不|得|再|各|选择|确定|具备|保持|稳定|在|实现|保留|接受|享受|提取|报销|申报|推荐|覆盖|服务|培养|培训|入住|容纳|人均|△|{HIDDEN})*")
+
+
+def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
+    """The bound that the words before a number give, and where the quote begins with them.
+
+    近, 约, 超 must touch the number; 至少 and 不低于 may stand before its verb or rate (至少建设1所, 不低于当地两个月).
+    """
+    window = text[max(floor, position - 20, 0) if floor != position else max(0, position - 20) : position]
+    for char in ",。;:|\n":
+        window = window[window.rfind(char) + 1 :]
+    for word, bound in _BEFORE:
+        at = window.rfind(word)
+        if at < 0 or (len(word) == 1 and at + 1 != len(window)):
+            continue
+        if word in ("近", "接近") and bound == "~" and window[at - 1 : at] in ("附", "邻", "靠", "最"):
+            continue
+        gap = window[at + len(word) :]
+        if bound in ("~", "<", ">") and gap and not re.fullmatch(r"(?:为|到|了|每[一-鿿]{1,2})*", gap):
+            continue
+        if gap and not _GAP_OK.fullmatch(gap):
+            continue
+        start = position - len(window) + at
+        if word in ("不超过",) and window[max(0, at - 2) : at] in ("最高", "最长", "累计"):
+            start -= 2
+        return bound, start
+    return "=", position
+
+
+def _rated(text: str, masked: str, token: _Token, sort: Sort, before: Quantity | None, linked: bool,
+           span: tuple[int, int], bases: dict[int, str]) -> tuple[str, int]:
+    """The unit with what it is per, and where the quote begins once a rate that touches the number is taken in."""
+    clause, start = span
+    name = canonical_units().get(token.unit, token.unit)
+    if sort == "percent":
+        return ("pp" if "百分点" in name else name), start
+    if sort != "money":
+        return _with_base(text, name, token, clause, before, linked, bases), start
+    per = list(token.per)
+    rates = list(_EACH.finditer(masked, clause, token.start)) if clause < token.start else []
+    for rate in rates:
+        if not per or rate["each"] or rate["counted"]:
+            per.extend(_rate_names(rate))
+    if not per and before is not None and before.sort == "money" and _inherits(text, masked, token, before, linked):
+        per = before.unit.split("/")[1:]
+    if not per:
+        per = _trigger(masked, token.start)
+    if rates and token.start - rates[-1].end() <= 6 and not any(c in text[rates[-1].end() : token.start] for c in ",。;"):
+        start = min(start, _first_touching(rates, token.start))
+    return "/".join([name, *_ordered(per)]), start
+
+
+def _first_touching(rates: list[re.Match[str]], position: int) -> int:
+    start = position
+    for rate in reversed(rates):
+        if start - rate.end() > 6:
+            break
+        start = rate.start()
+    return start
+
+
+def _rate_names(rate: re.Match[str]) -> list[str]:
+    if rate["counted"]:
+        return [_PER_NAME.get(rate["counted"], rate["counted"])]
+    if rate["each"]:
+        return ["床", "日"] if rate["each"] == "床日" else [_PER_NAME.get(rate["each"], rate["each"])]
+    if rate["year"]:
+        return ["年"]
+    return ["人", "月"] if rate["head"] else []
+
+
+def _ordered(per: list[str]) -> list[str]:
+    """Things first, then occasions, time last; each once."""
+    rank = dict.fromkeys([*_TIMES, "日"], 2) | dict.fromkeys(_EVENTS, 1)
+    return sorted(dict.fromkeys(per), key=lambda name: rank.get(name, 0))
+
+
+_ADDS = re.compile(r"再|另|增加|加发|增发|最高|不超过|上限|封顶|不得超过")
+
+
+def _inherits(text: str, masked: str, token: _Token, before: Quantity, linked: bool) -> bool:
+    """Whether an amount takes the rate of the one before: a further tier, a cap on it, or an addition to it."""
+    between = text[before.end : token.start]
+    if linked:
+        return True
+    if len(between) > 60 or any(mark in between for mark in "。\n!?|") or "/" not in before.unit:
+        return False
+    own = between[max(between.rfind(mark) for mark in ",;、:") + 1 :]
+    if re.search(r"一次性|总|累计|合计|每|人民币", own):
+        return False
+    if len(own) <= 8 and _ADDS.search(own):
+        return True
+    return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(re.search(r"再(?:增加|给予|奖励)?$", own))
+
+
+def _trigger(masked: str, position: int) -> list[str]:
+    """每成功推荐1个…的,给予1万元: the case that an amount is paid for, said earlier in the sentence."""
+    floor = max(0, position - 70)
+    sentence = max(masked.rfind(mark, floor, position) for mark in "。\n;!?")
+    window = masked[max(floor, sentence + 1) : position]
+    found = [rate for rate in re.finditer(_EACH.pattern, window.replace("△", "1")) if rate["counted"] and rate["verb"]]
+    if not found or re.search(r"\d", window[found[-1].end() :].replace("△", "")):
+        return []
+    return _rate_names(found[-1])
+
+
+def _with_base(text: str, name: str, token: _Token, clause: int, before: Quantity | None, linked: bool, bases: dict[int, str]) -> str:
+    for end in range(token.start, clause - 1, -1):
+        if end in bases:
+            return f"{name}/{bases[end]}"
+    if linked and before is not None and "/" in before.unit and before.sort == "count":
+        return f"{name}/{before.unit.split('/', 1)[1]}"
+    return name

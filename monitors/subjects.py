@@ -1,0 +1,282 @@
+"""What a figure measures, who gets it, and on what condition: the words around a quantity, cut to size.
+
+A count names what follows it (331家医疗卫生机构…) or, at the end of its clause, what precedes it (家庭养老床位7000余张);
+a rate names what precedes it; an amount names its recipient and the kind of benefit.
+"""
+
+from __future__ import annotations
+
+import re
+
+from monitors.quantities import Quantity
+from monitors.vocabulary import alternation, any_of, words
+
+_LONGEST = 32
+_DATE = r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
+_LEAD = re.compile(
+    rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将|计划|要|拟|即|对|把|按照?|"
+    rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再|每年|每月|年均|使|让|为了?|由|其|:|”|了|的)")
+_TAIL = re.compile(
+    r"(?:达到?|为|是|共计?|总计|合计|累计|约|近|超过?|有|等|实现|提高|提升|保持|稳定|控制|在|到|至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月|每年|突破|高于|低于|增加|逐步|要|于|按照|以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
+    r"和|及|与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升|增|提|扩大|就)$")
+_OPENING_VERB = re.compile(r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导|推动|推进|打造|建设|培育|推出|选送|完成|组织|实施|开展|举办|建成|发布|整合)+(?=[一-鿿“]{4})")
+_PREDICATE = re.compile(r"^(?:促进|开展|用于|以及|以|为|左右|主要|重点|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)")
+_GENERIC = re.compile(
+    r"^(?:享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现|)?"
+    r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖|全覆盖|市县|床位|人次|次数|水平|长度|里程|产量|产值|收入|增长|下降|涨幅|率|资金|合格率|满意率|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$")
+_STOPS = ",。;:!?\n|"
+_BENEFIT = re.compile(r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?")
+_BENEFIT_NOUNS = ("补贴", "补助", "奖励", "奖补", "资助", "津贴", "补偿", "减免", "救助", "慰问金", "抚恤金", "奖金", "奖学金", "助学金", "生活费",
+                  "养老金", "待遇", "限额", "标准", "比例", "支持", "扶持", "贴息", "返还", "报销", "救助金", "补差", "激励", "养育", "保障金",
+                  "消费券", "优待金", "丧葬费", "护理费", "补足", "优惠", "加发", "红包", "慰问", "经费", "赔付", "奖")
+_NOUN = alternation(_BENEFIT_NOUNS)
+_SPECIFIC = re.compile(rf"[一-鿿“”]{{2,12}}?{_NOUN}(?:标准|金额|资金|限额|比例|金)*")
+_BARE_BENEFIT = re.compile(rf"^(?:一次性|基本|最高|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档|差额)*{_NOUN}*(?:标准|资金|金额|支持|限额|比例|金)*$")
+
+
+def tidy(text: str) -> str:
+    """A phrase without the words that only introduce it (到2025年底, 全市, 力争) or lead over to its number (达到, 共)."""
+    text = text.strip(" ,。;:、|□△-")
+    changed = True
+    while changed and text:
+        shorter = _TAIL.sub("", _LEAD.sub("", text)).strip(" ,。;:、|□△-")
+        changed, text = shorter != text, shorter
+    return _balance(text)
+
+
+def _balance(text: str) -> str:
+    """Brackets and quotation marks that the cut left open are closed or dropped."""
+    for opening, closing in ("()", "“”"):
+        while text.count(opening) > text.count(closing) and opening in text:
+            at = text.rindex(opening)
+            text = text + closing if len(text) - at > 1 else text[:at]
+        while text.count(closing) > text.count(opening) and closing in text:
+            at = text.index(closing)
+            text = text[:at] + text[at + 1 :] if at + 1 < len(text) or at == 0 else text[:at]
+    return text
+
+
+def _shorten(text: str) -> str:
+    """The end of a long phrase, from a natural break on: the head of a Chinese noun phrase stands last."""
+    if len(text) <= _LONGEST:
+        return text
+    for mark in (",", "、", "的"):
+        at = text.find(mark, len(text) - _LONGEST - 1)
+        if 0 <= at < len(text) - 6:
+            return _balance(text[at + 1 :])
+    return _balance(text[-_LONGEST:])
+
+
+def clause_of(text: str, quantity: Quantity, sentence: tuple[int, int]) -> tuple[int, int]:
+    """The clause of a quantity: up to the nearest comma, semicolon, colon or full stop outside of brackets."""
+    start = max(text.rfind(mark, sentence[0], quantity.start) for mark in _STOPS) + 1
+    ends = [at for at in (text.find(mark, quantity.end, sentence[1]) for mark in _STOPS) if at >= 0]
+    return max(start, sentence[0]), min(ends, default=sentence[1])
+
+
+def subject_of_count(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
+    """The subject of a count or of money that is no benefit.
+
+    `floor` and `ceiling` are where the neighbouring figures of the clause end and begin; `last` is the subject of the
+    figure before, whose head a short list item shares (示范基地3个、企业6个).
+    """
+    left = max(clause[0], floor)
+    before = tidy(text[left : quantity.start])
+    after = _following(text[quantity.tail if quantity.bound == "=" else max(quantity.tail, quantity.end) : min(clause[1], ceiling)])
+    if quantity.tail < quantity.end and quantity.unit == "人" and after == "":
+        after = _following(text[quantity.tail : min(clause[1], ceiling)])
+    if after and not _PREDICATE.match(after):
+        return _counted(text, before, after, floor > clause[0], quantity)
+    if quantity.linked and 0 < len(before) <= 5 and last:
+        return _shared_head(last, before)
+    named = _strip_verb(before)
+    if len(named) < 2 or _GENERIC.match(named):
+        named = _with_context(text, clause[0], named, last, after, floor)
+    elif after and quantity.sort == "money":
+        named = f"{named}{after}" if len(named) <= 4 else named
+    return _shorten(named) or _fallback(text, clause)
+
+
+def _following(after: str) -> str:
+    after = re.sub(r"^(?:\(含[^()]*\))?(?:以上|以下|以内|左右|余|多|及以上)?", "", after)
+    linked = re.split(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)", after)[0] if len(after) <= 40 else after
+    return tidy(re.sub(r"^[的”]", "", linked))
+
+
+def _counted(text: str, before: str, after: str, listed: bool, quantity: Quantity) -> str:
+    new = re.search(r"(新增|新建|新开发|改造提升|新开设|改造|签约|免费建立|培训)$", text[max(0, quantity.start - 5) : quantity.start])
+    subject = after if len(after) <= _LONGEST else _head_and_rest(after)
+    if new:
+        subject = new[1] + subject
+    area = re.search(r"各[一-鿿]{1,5}$|各[一-鿿]{1,4}", before)
+    if area and not subject.startswith(area[0]):
+        subject = area[0] + subject
+    if len(after) < 4 and before and not listed:
+        subject = _shorten(_strip_verb(before) + subject)
+    return subject
+
+
+def _head_and_rest(after: str) -> str:
+    cut = after[: _LONGEST + 8]
+    at = max(cut.rfind(mark) for mark in "的、")
+    return _balance(after[at + 1 : at + 1 + _LONGEST] if "的" in cut and after.rfind("的") > 8 and len(after) - after.rfind("的") > 4 and len(after) <= 60
+                    else cut)
+
+
+def _strip_verb(text: str) -> str:
+    return _OPENING_VERB.sub("", text)
+
+
+def _shared_head(last: str, item: str) -> str:
+    """示范基地(区) and 企业 → 示范企业: the head that the first item of a list shares with the next."""
+    bare = re.sub(r"\([^()]*\)$", "", last)
+    keep = bare[: -len(item)] if len(item) <= 3 and len(bare) > len(item) + 1 else bare[:-2]
+    return keep + item
+
+
+def _with_context(text: str, clause_start: int, named: str, last: str, after: str, floor: int) -> str:
+    """A subject that says only 人数 or 覆盖率 takes what it is about from the clause before, else from the last subject."""
+    context = ""
+    at = clause_start
+    if at > 0 and text[at - 1] in ",:、;":
+        start = max(text.rfind(mark, max(0, at - 80), at - 1) for mark in ",。;:!?\n") + 1
+        piece = text[start : at - 1]
+        context = last if floor >= start and last else tidy(piece)
+    elif floor > clause_start:
+        context = last
+    return _strip_verb(_shorten(context)) + (named or "") + (after if len(after) <= 20 else after[:20])
+
+
+def _fallback(text: str, clause: tuple[int, int]) -> str:
+    return tidy(text[clause[0] : clause[1]])[:_LONGEST] or "未注明"
+
+
+def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
+    """The subject of a percentage: the rate before it, or the share of what follows it (50%的街道建有老年学校)."""
+    before = _strip_verb(tidy(text[max(clause[0], floor) : quantity.start]))
+    after = text[quantity.end : min(clause[1], ceiling)]
+    if after.startswith("的") and len(after) > 3 and not re.match(r"的(?:目标|水平|比例|标准|要求|增速|速度)", after):
+        return (tidy(after[1:])[:_LONGEST] + "占比").replace("率占比", "率")
+    if quantity.tail - quantity.number == 3 and text.startswith("全覆盖", quantity.number):
+        before = (before or "") + "覆盖率"
+    if len(before) < 2 or _GENERIC.match(before) or re.match(r"^(?:四|三|五|二)?[一-鿿]{0,5}以上在?[一-鿿]{0,4}占比", before):
+        before = _with_context(text, clause[0], before, last, "", floor)
+    return _shorten(before) or _fallback(text, clause)
+
+
+def distributed(text: str, clause: tuple[int, int], quantities: list[Quantity]) -> list[str] | None:
+    """Subjects of figures that 分别 deals out: A和B覆盖率分别达到82%和58% → A覆盖率, B覆盖率."""
+    first = quantities[0]
+    before = text[clause[0] : first.start]
+    at = before.rfind("分别")
+    if at < 0 or len(quantities) < 2:
+        return None
+    named = tidy(before[:at])
+    parts = re.split(r"[、和及与]|以及", named)
+    if len(parts) != len(quantities):
+        return None
+    tail = _common_tail(parts[-1])
+    return [part if i == len(parts) - 1 or part.endswith(tail) else part + tail for i, part in enumerate(parts)]
+
+
+def _common_tail(last: str) -> str:
+    found = re.search(r"[一-鿿]{0,2}(?:率|占比|比例|比重|人数|数量|面积|增长|下降|标准)$", last)
+    return found[0] if found else ""
+
+
+# --- benefits ---------------------------------------------------------------------------------------------
+
+_GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|补贴|补助|资助|可申请|支付|一次性)"
+_FOR = re.compile(rf"对(?P<who>[^。;:]{{2,60}}?)[,]?(?:分别|按[^,。]{{0,30}}?)?(?:,)?(?={_GIVE})")
+_TO = re.compile(r"(?:给予|奖励|补助|补贴|资助)(?P<who>[一-鿿]{2,10}?)(?=每|\d|一次性|最高|不超过)|(?:向|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)")
+_OWNER = re.compile(rf"(?P<who>[一-鿿()]{{2,30}}?)(?=(?:可|应|按[一-鿿]{{0,20}}?)?(?:享受|领取|申请|获得|取得)|{_NOUN}(?:标准)?(?:为|按|是|,))")
+_RECIPIENT = re.compile(alternation(words("recipients", "nouns")))
+
+
+def benefit_name(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int) -> str:
+    """The benefit that an amount belongs to: 建设补贴 after it, 保障标准 before it, else the one spoken of last."""
+    after = text[quantity.end : clause[1]]
+    of = re.match(r"(?:[、和]?[\d元万%/张-]{0,14})*的?(?P<noun>[^,。;的]{0,14}?" + _NOUN + r"(?:标准|资金)?)", after)
+    own = text[clause[0] : quantity.start]
+    candidates = [of["noun"]] if of else []
+    candidates += [m[0] for m in _SPECIFIC.finditer(own)][::-1]
+    for name in candidates:
+        if not _BARE_BENEFIT.match(name):
+            return tidy(name)
+    later = re.match(r"(?:的标准)?,?(?:给予|予以|发放)(?P<noun>[^,。;]{0,10}?" + _NOUN + ")", text[quantity.end : sentence[1]])
+    bare = tidy(candidates[0]) if candidates else (later["noun"] if later else "")
+    if later and not candidates:
+        return later["noun"]
+    for start in (sentence[0], paragraph_start):
+        earlier = [m[0] for m in _SPECIFIC.finditer(text, start, quantity.start) if not _BARE_BENEFIT.match(m[0])]
+        if earlier:
+            return tidy(earlier[-1])
+    return bare
+
+
+def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, last: str) -> str:
+    """Recipient and benefit as one name: 养老机构建设补贴; a standard is named as printed (城乡最低生活保障标准)."""
+    own = text[clause[0] : quantity.start]
+    name = benefit_name(text, quantity, clause, sentence, paragraph_start)
+    named = tidy(re.sub(r"每人每[月年天日次]|每[一-鿿]每[一-鿿]|每[月年人]", "", own))
+    named = re.sub(r"(?:" + _GIVE + "|标准|最高|不超过|不低于|原则上)+$", "", named)
+    who = recipient_of(text, quantity, clause, sentence) or ""
+    if 4 <= len(named) <= _LONGEST and re.search(_NOUN, named) and not _BARE_BENEFIT.match(named):
+        return named if name in named or not name else f"{named}{'' if named.endswith('标准') else ''}"
+    if not name:
+        name = last if last and len(named) < 4 else "补贴"
+    case = _case(text, quantity, sentence)
+    prefix = case if case and case not in name else who if who and who not in name else ""
+    if not prefix and 2 <= len(named) <= 20 and named not in name and not _BARE_BENEFIT.match(named):
+        prefix = named
+    return _shorten(prefix + name)
+
+
+def _case(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str:
+    """What a grant is for, from the 对…的 that opens its sentence: 养老机构设置医疗机构."""
+    window = text[max(sentence[0], quantity.start - 90) : quantity.start]
+    found = None
+    for found in re.finditer(r"对(?:于|符合条件的|新建的)?(?P<what>[^,。;]{4,30}?)(?:的,|,|(?=按|给予|根据|分别|予以|一次性))", window):
+        pass
+    if not found:
+        return ""
+    return tidy(re.sub(r"(?:根据|按照?).*$", "", found["what"]))[-24:]
+
+
+def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
+    """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last."""
+    window = text[sentence[0] : quantity.start]
+    for pattern in (_TO, _FOR):
+        found = None
+        for found in pattern.finditer(window):
+            pass
+        if found:
+            phrase = found["who"] if pattern is _FOR else found["who"] or found["whom"]
+            who = _recipient_noun(phrase)
+            if who:
+                return who
+    return _recipient_noun(window) or _recipient_noun(text[quantity.end : clause[1]])
+
+
+def _recipient_noun(phrase: str) -> str | None:
+    """The last known recipient in a phrase, with the noun that it is the head of."""
+    last = None
+    for last in _RECIPIENT.finditer(phrase):
+        pass
+    if not last:
+        return None
+    start = last.start()
+    while start > 0 and last.end() - start < 16 and re.match(r"[一-鿿]", phrase[start - 1]) and phrase[start - 1] not in "的对给予向为按照和及与是在等每":
+        start -= 1
+    return re.sub(r"^(?:符合条件|全市|本市|新建|为|将)", "", phrase[start : last.end()]) or None
+
+
+def condition_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
+    """The words that say when a benefit is due, as printed: up to the verb that gives it."""
+    window = text[sentence[0] : quantity.start]
+    found = None
+    for found in re.finditer(r"(?:对|凡|对于)?(?P<when>[^。;:]{4,120}?的),?(?=[^,。;]{0,30}$)|(?P<by>(?:按照?|根据)[^,。;]{2,30}?)(?=给予|分别|发放|予以)", window):
+        pass
+    if not found:
+        return None
+    return (found["when"] or found["by"]).strip("、,") or None
