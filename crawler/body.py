@@ -283,7 +283,7 @@ def _within(root: HtmlElement, passages: Sequence[str]) -> list[Line]:
 def _texts(lines: Iterable[Line], title: str) -> tuple[str, ...]:
     """Lines without buttons, counters, related news, the template's heading and an empty 附件: at the end."""
     kept = _without_related([line for line in lines if not is_furniture(line.text)])
-    texts = _without_heading([line.text for line in kept], bare(title))
+    texts = _without_heading(kept, bare(title))
     while texts and _ATTACHMENT_HEAD.fullmatch(bare(texts[-1])):
         texts.pop()
     return tuple(texts)
@@ -314,14 +314,18 @@ def _without_related(lines: list[Line]) -> list[Line]:
     return kept
 
 
-def _without_heading(texts: list[str], title: str) -> list[str]:
-    """Drop the title (in up to four lines) and the line of date, source and counter under it."""
+def _without_heading(lines: list[Line], title: str) -> list[str]:
+    """Drop the template's heading (in up to four lines) and the line of date, source and counter under it.
+
+    A title that the text itself begins with, as a paragraph, is text.
+    """
     head = ""
-    for count, text in enumerate(texts[:4], 1):
-        head += bare(text)
-        if title and head == title:
-            texts = texts[count:]
+    for count, line in enumerate(lines[:4], 1):
+        head += bare(line.text)
+        if line.heading and title and head == title:
+            lines = lines[count:]
             break
+    texts = [line.text for line in lines]
     while texts and _is_info(texts[0]):
         texts = texts[1:]
     return texts

@@ -22,8 +22,8 @@ from crawler.metadata import page_catalogue, page_metadata, page_title, text_met
 from storage.records import Attachment, Document
 
 _MODULES = (
-    *("addresses", "attachments", "body", "dates", "document", "encoding", "kinds", "metadata"),
-    *("page", "tables"),
+    *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "kinds", "metadata"),
+    *("office", "ofd", "page", "paragraphs", "pdf", "tables"),
 )
 _LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
 _PAGING = re.compile(

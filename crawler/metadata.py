@@ -15,7 +15,7 @@ from lxml import etree
 from lxml.html import HtmlElement
 
 from crawler.dates import find_date, parse_date
-from crawler.page import BLOCKS, Page, bare, squeeze
+from crawler.page import BLOCKS, Page, bare, is_heading, squeeze
 from storage.records import Status
 
 # Labels of the catalogue by field, the surest first; the last row only ends the value before it.
@@ -336,10 +336,7 @@ def _any_heading(page: Page) -> str:
 
 
 def _heading_elements(root: HtmlElement) -> Iterable[HtmlElement]:
-    for element in root.iter(etree.Element):
-        names = f"{element.get('class') or ''} {element.get('id') or ''}".lower()
-        if element.tag in ("h1", "h2", "h3", "h4", "ucaptitle", "founder-title") or "title" in names or "bt" in names.split():
-            yield element
+    return (element for element in root.iter(etree.Element) if is_heading(element))
 
 
 def _without_site(title: str, metas: Mapping[str, str]) -> str:

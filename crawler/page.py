@@ -35,12 +35,13 @@ _HIDDEN = etree.XPath(
 )
 _DROPPED = ("script", "style", "noscript", "template", "svg", "canvas", "audio", "video", "map", "math")
 _FIELDS = frozenset(("title", "select", "option", "button", "input", "textarea", "object", "iframe", "embed"))
-_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "ucaptitle", "founder-title"))
+_HEADING_NAME = re.compile(r"title|biaoti|^bt$|^tit$|headline", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a page. `linked`: all of it is the text of links; `heading`: it stands in h1 to h6."""
+    """One line of a page. `linked`: all of it is the text of links; `heading`: the template marks it as a heading."""
 
     text: str
     linked: bool = False
@@ -179,6 +180,14 @@ def lines_of(element: HtmlElement, replace: Replace | None = None) -> list[Line]
     return writer.finish()
 
 
+def is_heading(node: HtmlElement) -> bool:
+    """Whether the template marks an element as a heading, by its tag or its name."""
+    if node.tag in _HEADINGS:
+        return True
+    names = f"{node.get('class') or ''} {node.get('id') or ''}"
+    return names != " " and any(_HEADING_NAME.search(name) for name in names.split())
+
+
 class _Writer:
     """Gathers text pieces into lines; knows how deep it stands in links and headings."""
 
@@ -192,7 +201,7 @@ class _Writer:
         if node.tag in BLOCKS or node.tag == "br":
             self._end_line()
         self._links += node.tag == "a"
-        self._headings += node.tag in _HEADINGS
+        self._headings += is_heading(node)
         if node.text:
             self.text(node.text)
 
@@ -200,7 +209,7 @@ class _Writer:
         if node.tag in BLOCKS:
             self._end_line()
         self._links -= node.tag == "a"
-        self._headings -= node.tag in _HEADINGS
+        self._headings -= is_heading(node)
 
     def text(self, text: str) -> None:
         self._pieces.append(text)
