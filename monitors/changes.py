@@ -234,7 +234,7 @@ def _first(measure: Measure) -> Figure | None:
 def _changed(old: Measure, new: Measure) -> list[MeasureChange]:
     beside = _fields_beside(old, new)
     changes = []
-    for before, after in _tiers(old.figures, new.figures):
+    for before, after in tiers(old.figures, new.figures):
         fields: tuple[Field, ...] = _figure_fields(before, after) if before and after else ("figures",)
         if fields:
             changes.append(MeasureChange("changed", old, new, before, after, fields + beside))
@@ -260,7 +260,7 @@ def _equal(a: float | None, b: float | None) -> bool:
     return isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def _tiers(old: Sequence[Figure], new: Sequence[Figure]) -> list[tuple[Figure | None, Figure | None]]:
+def tiers(old: Sequence[Figure], new: Sequence[Figure]) -> list[tuple[Figure | None, Figure | None]]:
     """Which tier became which: as many as before in their order, unless they were only reordered."""
     if Counter(map(_sign, old)) == Counter(map(_sign, new)):
         return []

@@ -1,0 +1,415 @@
+"""Which events a change, a relation or a day makes: pure construction of the change log's lines.
+
+Every event gets a key that says what happened to what, so that recording the same pass twice makes no second
+event. The words a message needs stand in `summary` and, figure by figure, in `detail` (before_words,
+after_words), because the rooms that write messages do not know measures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from monitors.changes import MeasureChange
+from monitors.threads import Relation, Statement, reaches
+from monitors.words import figure_words, step_words
+from storage.records import DocumentRef, Event, Figure, Measure, MeasureRef
+
+AnyFigure = Figure | Mapping[str, Any] | None  # a record, or as an event holds it
+DocumentStep = Literal["published", "revised", "withdrawn", "restored"]
+
+DUE_DAYS = (90, 30)  # a target is announced as due once within each of these many days before its deadline
+HEADLINES = 20  # measures that the message of a new document shows
+
+_WORDS = {
+    "zh": {
+        "published": "发布：{title}",
+        "revised": "修订：{title}",
+        "withdrawn": "撤下：{title}",
+        "restored": "恢复：{title}",
+        "figures": "（{n}项指标变化）",
+        "added": "新增 {name}：{after}",
+        "removed": "删去 {name}：{before}",
+        "changed": "{name}：{before} → {after}",
+        "step": "（{step}）",
+        "beside": "{name}（{after}）",
+        "figure_added": "{name}：新增 {after}",
+        "figure_removed": "{name}：删去 {before}",
+        "deadline": "期限 {before} → {after}",
+        "recipient": "对象 {before} → {after}",
+        "condition": "条件 {before} → {after}",
+        "none": "无",
+        "restated": "{name}：新文件改为 {after}（原 {before}）",
+        "conflict": "{name}：两份文件不一致，{before} 与 {after}",
+        "met": "{name}：已达 {after}，目标 {before}",
+        "due": "{name}：目标 {before} 将于 {deadline} 到期，还有{days}天",
+        "missed": "{name}：目标 {before} 已于 {deadline} 到期，未见达成的数据",
+        "sep": "；",
+        "list": "、",
+    },
+    "en": {
+        "published": "Published: {title}",
+        "revised": "Revised: {title}",
+        "withdrawn": "Withdrawn: {title}",
+        "restored": "Restored: {title}",
+        "figures": " ({n} changes of measures)",
+        "added": "Added {name}: {after}",
+        "removed": "Removed {name}: {before}",
+        "changed": "{name}: {before} → {after}",
+        "step": " ({step})",
+        "beside": "{name} ({after})",
+        "figure_added": "{name}: new {after}",
+        "figure_removed": "{name}: {before} dropped",
+        "deadline": "deadline {before} → {after}",
+        "recipient": "recipient {before} → {after}",
+        "condition": "condition {before} → {after}",
+        "none": "none",
+        "restated": "{name}: a new document says {after} (was {before})",
+        "conflict": "{name}: two documents disagree, {before} and {after}",
+        "met": "{name}: {after} reached, the target was {before}",
+        "due": "{name}: target {before} is due on {deadline}, in {days} days",
+        "missed": "{name}: target {before} was due on {deadline}, no figure reached it",
+        "sep": "; ",
+        "list": ", ",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What all events of one step of one document share. `time` is aware and in UTC.
+
+    `versions` are the numbers of the older and the newer version: (None, 1) for a new document, (n, n)
+    where a document was withdrawn or came back unchanged.
+    """
+
+    source: str
+    document: DocumentRef
+    versions: tuple[int | None, int | None]
+    time: datetime
+    baseline: bool = False
+    language: str = "zh"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A tracked target that stands, on its way to its deadline. `watched_since`: when its document was
+    first seen.
+    """
+
+    ref: MeasureRef
+    statement: Statement
+    source: str
+    document: DocumentRef
+    version: int | None
+    watched_since: date
+
+
+def document_events(
+    occasion: Occasion,
+    step: DocumentStep,
+    *,
+    changes: Sequence[MeasureChange] = (),
+    measures: Sequence[Measure] = (),
+    refs: Mapping[Measure, MeasureRef] | None = None,
+    reasons: Sequence[str] = (),
+) -> tuple[Event, ...]:
+    """The events of one step of a document: its own first, then one for each change of a measure.
+
+    `changes` belong to a revision only. `measures` are those of the present version: a new document's message
+    shows the first `HEADLINES`. `refs` names tracked measures; a measure without one is named by its subject.
+    `reasons` says what was revised or why it was withdrawn ("text", "attachments", "status", "404" …).
+    """
+    known = refs or {}
+    said = _WORDS[occasion.language]
+    summary = said[step].format(title=occasion.document.title)
+    if changes:
+        summary += said["figures"].format(n=len(changes))
+    detail: dict[str, Any] = {"reasons": list(reasons), "changes": len(changes)}
+    if step == "published":
+        detail["figures"] = [_headline(m, known, occasion.language) for m in measures[:HEADLINES]]
+        detail["measures"] = len(measures)
+    first = _event(occasion, f"document.{step}", "", summary=summary, detail=detail)
+    return (first, *(_change_event(occasion, change, known) for change in changes))
+
+
+def thread_events(
+    occasion: Occasion,
+    relations: Iterable[Relation],
+    refs: Mapping[int, MeasureRef],
+    documents: Mapping[int, DocumentRef],
+) -> tuple[Event, ...]:
+    """measure.restated, measure.conflict and target.met that a document's statements make with earlier
+    ones.
+
+    `refs` names the tracked measure of every statement, by the statement's id; `documents` the documents of
+    the earlier statements, by document id. Statements that only agree, or that repeat one document, make
+    none.
+    """
+    types = {"restated": "measure.restated", "conflict": "measure.conflict", "met": "target.met"}
+    return tuple(
+        _relation_event(occasion, types[relation.kind], relation, refs, documents)
+        for relation in relations
+        if relation.kind in types
+    )
+
+
+def calendar_events(
+    today: date,
+    time: datetime,
+    promises: Iterable[Promise],
+    reported: Mapping[str, Sequence[Statement]],
+    *,
+    language: str = "zh",
+) -> tuple[Event, ...]:
+    """target.due and target.missed of one day; run it every day, or after a pause: each event has one key
+    for good.
+
+    `today` is in the service's time zone. `reported` holds the progress statements of each tracked measure,
+    by its id: a target that one of them reaches is never due or missed. A deadline that had passed before
+    the document was first seen is history and makes no event.
+    """
+    events = []
+    for promise in promises:
+        measure = promise.statement.measure
+        figure, deadline = _first(measure), measure.deadline
+        met = any(reaches(s.measure, measure) for s in reported.get(promise.ref.id, ()))
+        if figure is None or deadline is None or met or deadline < promise.watched_since:
+            continue
+        days = (deadline - today).days
+        if days < 0:
+            events.append(_calendar_event(promise, figure, deadline, time, "missed", 0, days, language))
+        elif horizon := min((d for d in DUE_DAYS if days <= d), default=0):
+            events.append(_calendar_event(promise, figure, deadline, time, "due", horizon, days, language))
+    return tuple(events)
+
+
+def passes_alert(before: AnyFigure, after: AnyFigure, alert: str) -> bool:
+    """Whether a change is one that a `[[tracked]]` table asks for: "any", "increase", "decrease", ">=10%".
+
+    Figures may be records or the mappings of an event. A percentage is of the older figure; for a rate (%),
+    it is in percentage points. Where one side is missing, or has another unit, only a threshold of size
+    cannot be judged and the change passes: a reader would rather see it than miss it.
+    """
+    if alert == "any":
+        return True
+    old, new = _size(before), _size(after)
+    if old is None or new is None or _get(before, "unit") != _get(after, "unit"):
+        return True
+    if alert == "increase":
+        return new > old
+    if alert == "decrease":
+        return new < old
+    threshold = alert_threshold(alert)
+    share = (
+        abs(new - old) if _get(before, "unit") in {"%", "pp"} else abs(new - old) / (abs(old) or 1.0) * 100
+    )
+    return share >= threshold
+
+
+def alert_threshold(alert: str) -> float:
+    """The number of an alert like ">=10%". ValueError for anything else."""
+    found = re.fullmatch(r">=\s*(\d+(?:\.\d+)?)\s*%", alert.strip())
+    if not found:
+        raise ValueError(f'alert = "{alert}": write "any", "increase", "decrease" or ">=10%"')
+    return float(found[1])
+
+
+def _size(figure: AnyFigure) -> float | None:
+    """The figure as one number; of a range its upper end."""
+    if figure is None:
+        return None
+    value = _get(figure, "value")
+    return float(value) if value is not None else _get(figure, "max")
+
+
+def _get(figure: AnyFigure, name: str) -> Any:
+    return figure.get(name) if isinstance(figure, Mapping) else getattr(figure, name, None)
+
+
+def _first(measure: Measure) -> Figure | None:
+    return measure.figures[0] if measure.figures else None
+
+
+def _event(occasion: Occasion, type_: str, about: str, **more: Any) -> Event:
+    older, newer = occasion.versions
+    key = f"{type_}:{occasion.document.id}:{older or 0}-{newer or 0}{about and ':' + about}"
+    if type_ in {"document.withdrawn", "document.restored"}:
+        key += f":{occasion.time:%Y%m%dT%H%M%S}"  # a document may go and come back more than once
+    return Event(
+        type=type_,
+        time=occasion.time,
+        source=occasion.source,
+        key=key,
+        document=occasion.document,
+        versions=occasion.versions,
+        baseline=occasion.baseline,
+        **more,
+    )
+
+
+def _named(measure: Measure, refs: Mapping[Measure, MeasureRef]) -> MeasureRef:
+    return refs.get(measure) or MeasureRef("", measure.subject, measure.kind, measure.recipient)
+
+
+def _headline(measure: Measure, refs: Mapping[Measure, MeasureRef], language: str) -> dict[str, Any]:
+    return {
+        "measure": _named(measure, refs).id,
+        "name": measure.subject,
+        "kind": measure.kind,
+        "recipient": measure.recipient,
+        "words": _all_words(measure, language),
+        "deadline": measure.deadline.isoformat() if measure.deadline else None,
+        "sentence": measure.sentence,
+    }
+
+
+def _all_words(measure: Measure, language: str) -> str:
+    return _WORDS[language]["list"].join(figure_words(f, language) for f in measure.figures)
+
+
+def _json(figure: Figure | None, measure: Measure | None) -> dict[str, Any] | None:
+    return figure.to_json() | {"sentence": measure.sentence} if figure and measure else None
+
+
+def _change_event(occasion: Occasion, change: MeasureChange, refs: Mapping[Measure, MeasureRef]) -> Event:
+    measure = change.after or change.before
+    assert measure is not None  # a change has at least one side
+    ref = _named(measure, refs)
+    places = [str(f.start) if f else "" for f in (change.before_figure, change.after_figure)]
+    return _event(
+        occasion,
+        f"measure.{change.type}",
+        "-".join(places),
+        measure=ref,
+        before=_json(change.before_figure, change.before),
+        after=_json(change.after_figure, change.after),
+        summary=_change_summary(change, ref.name, occasion.language),
+        detail=_change_detail(change, measure, occasion.language),
+    )
+
+
+def _change_detail(change: MeasureChange, measure: Measure, language: str) -> dict[str, Any]:
+    detail: dict[str, Any] = {
+        "fields": list(change.fields),
+        "before_words": _side_words(change.before, change.before_figure, language),
+        "after_words": _side_words(change.after, change.after_figure, language),
+        "deadline": measure.deadline.isoformat() if measure.deadline else None,
+        "bodies": list(measure.bodies),
+        "recipient": measure.recipient,
+        "condition": measure.condition,
+    }
+    for name in ("deadline", "recipient", "condition"):
+        if name in change.fields:
+            detail[name] = [_plain(getattr(side, name, None)) for side in (change.before, change.after)]
+    return detail
+
+
+def _side_words(measure: Measure | None, figure: Figure | None, language: str) -> str | None:
+    return figure_words(figure, language) if figure and measure else None
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _change_summary(change: MeasureChange, name: str, language: str) -> str:
+    said = _WORDS[language]
+    before = figure_words(change.before_figure, language) if change.before_figure else ""
+    after = figure_words(change.after_figure, language) if change.after_figure else ""
+    if change.type == "added" and change.after:
+        return said["added"].format(name=name, after=_all_words(change.after, language))
+    if change.type == "removed" and change.before:
+        return said["removed"].format(name=name, before=_all_words(change.before, language))
+    beside = [
+        said[field].format(before=_side(change.before, field, said), after=_side(change.after, field, said))
+        for field in ("deadline", "recipient", "condition")
+        if field in change.fields
+    ]
+    return said["sep"].join([_figure_summary(change, name, before, after, language), *beside])
+
+
+def _figure_summary(change: MeasureChange, name: str, before: str, after: str, language: str) -> str:
+    said = _WORDS[language]
+    if not change.before_figure:
+        return said["figure_added"].format(name=name, after=after)
+    if not change.after_figure:
+        return said["figure_removed"].format(name=name, before=before)
+    if not {"value", "bound", "unit"} & set(change.fields):
+        return said["beside"].format(name=name, after=after)
+    step = step_words(change.before_figure, change.after_figure, language)
+    return said["changed"].format(name=name, before=before, after=after) + (
+        step and said["step"].format(step=step)
+    )
+
+
+def _side(measure: Measure | None, name: str, said: Mapping[str, str]) -> str:
+    return str(getattr(measure, name, None) or said["none"])
+
+
+def _relation_event(
+    occasion: Occasion,
+    type_: str,
+    relation: Relation,
+    refs: Mapping[int, MeasureRef],
+    documents: Mapping[int, DocumentRef],
+) -> Event:
+    earlier, later = relation.earlier, relation.later
+    ref = refs.get(later.id) or refs.get(earlier.id) or _named(later.measure, {})
+    other = documents.get(earlier.document)
+    before, after = (figure_words(f, occasion.language) for f in (relation.before, relation.after))
+    summary = _WORDS[occasion.language][relation.kind].format(name=ref.name, before=before, after=after)
+    return _event(
+        occasion,
+        type_,
+        f"{earlier.document}:{ref.id}:{relation.before.start}-{relation.after.start}",
+        measure=ref,
+        before=_json(relation.before, earlier.measure),
+        after=_json(relation.after, later.measure),
+        summary=summary,
+        detail={
+            "before_words": before,
+            "after_words": after,
+            "reason": relation.reason,
+            "other_document": other.to_json() if other else {"id": earlier.document},
+            "other_published_on": _plain(earlier.published_on),
+            "deadline": _plain(earlier.measure.deadline),
+        },
+    )
+
+
+def _calendar_event(
+    promise: Promise,
+    figure: Figure,
+    deadline: date,
+    time: datetime,
+    what: Literal["due", "missed"],
+    horizon: int,
+    days: int,
+    language: str,
+) -> Event:
+    """The key holds the horizon and not the days left, so that a day missed or run twice still says it once."""
+    measure = promise.statement.measure
+    words = figure_words(figure, language)
+    return Event(
+        type=f"target.{what}",
+        time=time,
+        source=promise.source,
+        key=f"target.{what}:{promise.document.id}:{promise.ref.id}:{deadline}:{figure.quote}:{horizon}",
+        document=promise.document,
+        versions=(promise.version, promise.version),
+        measure=promise.ref,
+        before=_json(figure, measure),
+        summary=_WORDS[language][what].format(
+            name=promise.ref.name, before=words, deadline=deadline, days=days
+        ),
+        detail={
+            "before_words": words,
+            "deadline": deadline.isoformat(),
+            "days": days,
+            "bodies": list(measure.bodies),
+        },
+    )

@@ -1,0 +1,519 @@
+"""The thread through documents: which statements speak of one measure, and what they say to each other.
+
+Precision first: a wrong link is worse than a missing one. Two statements are of one measure when region,
+family (target and progress together; subsidies by recipient) and unit fit, and their subjects are the same
+after scope words, particles and synonyms are taken away. Subjects that are only near are linked when the
+figure itself is evidence: the same uncommon number in nearly the same words. An operator's decisions stand
+above all of this.
+
+A region stands for one jurisdiction, as the caller names it; statements without one are never linked across
+documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from hashlib import blake2s
+from typing import Literal
+
+from monitors.changes import tiers
+from monitors.likeness import alike, dimension, folded, masked
+from storage.records import Figure, Kind, Measure
+
+RelationKind = Literal["same", "repeated", "restated", "conflict", "met"]
+
+NEAR = 0.8  # likeness of two subjects from which one may be the other, if the figure is evidence too
+CONTEXT = 0.5  # likeness of the words around two equal figures from which they are one statement, repeated
+SAME_TIME = 31  # days within which two documents speak of the same time
+SAME_DAY = 3  # days within which a reported figure cannot have moved
+FALL, RISE = 0.9, 2.0  # share of a reported figure below or above which a month does not explain the step
+MAGNITUDE = 10.0  # ratio that no revision of a figure explains, but a lost dash or point does
+
+_WINDOW = 18  # characters on each side of a figure that count as its words
+_LEVELS = "省市州区县镇乡街"
+_SCOPE = re.compile(r"目前|现有|现已|累计|各类|各个|各级|一次性|[的了各共已等]")
+_SYNONYMS = (
+    (re.compile(r"老年人|老人"), "老人"),
+    (re.compile(r"养老服务设施|养老设施"), "养老设施"),
+    (re.compile(r"所占比例|所占比重|占比|比例|比率|比重"), "率"),
+    (re.compile(r"奖补|补助金|补贴金|补助"), "补贴"),
+    (re.compile(r"内设|设置|开设|设立|开办"), "设"),
+    (re.compile(r"医疗卫生机构"), "医疗机构"),
+)
+# Words that make two measures of one: either both subjects have them or neither.
+_TELLING = (
+    "建设", "运营", "改造", "新建", "新增", "扩建", "城市", "城镇", "农村", "社区", "中心城区", "公办",
+    "民办", "失能", "失智", "残疾", "高龄", "低保", "特困", "孤儿", "国家级", "省级", "市级", "区级",
+    "示范", "试点", "覆盖", "签约", "达标", "评定", "持证", "参训", "入住", "岗位", "培训", "奖励",
+    "补贴", "一级", "二级", "三级", "四级", "五级", "一星", "三星", "五星", "星级", "男", "女", "企业",
+    "学校", "医院", "街道", "基地", "全省", "全国", "增长", "提高", "下降", "一期", "二期", "送餐",
+    "就餐", "一次",
+)  # fmt: skip
+_LESS_IS_BETTER = re.compile(r"失业率|死亡率|发生率|发病率|事故|能耗|排放|涨幅|自付|逾期|空置率")
+_PEOPLE, _THINGS = frozenset("人名位"), frozenset("个家所处间座项种类支件套条门批组站")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A measure as one document states it. `standing`: the document is in force and not withdrawn."""
+
+    id: int
+    document: int
+    region: str
+    published_on: date | None
+    standing: bool
+    measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A measure followed through documents.
+
+    One that an operator named (`named`) has no region, kind and unit until its first statement gives it
+    these; the statements of any further region get a tracked measure of their own, with the region added to
+    the id.
+    """
+
+    id: str
+    name: str
+    kind: Kind | None = None
+    region: str = ""
+    unit: str = ""
+    recipient: str | None = None
+    aliases: tuple[str, ...] = ()
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An operator's word: `a` and `b` are the same measure (a's id is kept), or are apart.
+
+    Each is a tracked measure's id, or a `statement_key`: "id@document", the statements of one document alone.
+    Ids are made from what statements say, so that a decision outlives a second reading of the documents.
+    """
+
+    a: str
+    b: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Which tracked measure each statement belongs to, by statement id, and the tracked ones to store.
+
+    `created` are those that are new, and the named ones whose first statement just told region, kind and
+    unit.
+    """
+
+    assigned: Mapping[int, str]
+    created: tuple[Tracked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What a later statement says to an earlier one, with the two figures it is about and why.
+
+    same: they agree. repeated: both stand in one document. restated: the later document gives another figure.
+    conflict: both stand at one time and disagree beyond what time explains. met: a report reaches a target.
+    """
+
+    kind: RelationKind
+    earlier: Statement
+    later: Statement
+    before: Figure
+    after: Figure
+    reason: str = ""
+
+
+def natural_id(statement: Statement) -> str:
+    """The id of the tracked measure that this statement would be the first of."""
+    digest = blake2s("|".join(_signature(statement)).encode(), digest_size=6)
+    return "m" + digest.hexdigest()
+
+
+def statement_key(statement: Statement) -> str:
+    """How a decision names what one document states of one measure."""
+    return f"{natural_id(statement)}@{statement.document}"
+
+
+def link(
+    new: Sequence[Statement],
+    known: Mapping[str, Sequence[Statement]],
+    tracked: Sequence[Tracked] = (),
+    decisions: Sequence[Decision] = (),
+) -> Links:
+    """Give each new statement its tracked measure.
+
+    `new` are statements of one document. `known` holds the statements of other documents by tracked id, at
+    least those of the same regions. `tracked` are the tracked measures there are, the operator's named ones
+    included. A revised document's statements should keep the id of those they were aligned with, and need
+    not come here.
+    """
+    linker = _Linker(known, tracked, decisions)
+    assigned = {s.id: id_ for s in new if (id_ := linker.decided(s) or linker.named(s) or linker.exact(s))}
+    taken = set(assigned.values())
+    rest = [s for s in new if s.id not in assigned]
+    for _, statement, id_ in sorted(linker.near(rest), key=lambda found: -found[0]):
+        if statement.id not in assigned and id_ not in taken:
+            assigned[statement.id] = id_
+            taken.add(id_)
+    for statement in rest:
+        if statement.id not in assigned:
+            assigned[statement.id] = linker.founded(statement)
+    return Links(assigned, tuple(linker.created.values()))
+
+
+class _Linker:
+    """Known statements under the keys by which new ones look for them."""
+
+    def __init__(
+        self,
+        known: Mapping[str, Sequence[Statement]],
+        tracked: Sequence[Tracked],
+        decisions: Sequence[Decision],
+    ) -> None:
+        self.merged = {d.b: d.a for d in decisions if d.same}
+        self.apart = {frozenset((d.a, d.b)) for d in decisions if not d.same}
+        self.tracked = {t.id: t for t in tracked}
+        self.created: dict[str, Tracked] = {}
+        self.names = {_core(name, ""): t for t in tracked if t.named for name in (t.name, *t.aliases)}
+        self.by_signature: dict[tuple[str, ...], str] = {}
+        self.by_figure: dict[Hashable, list[tuple[str, Statement]]] = defaultdict(list)
+        for id_, statements in known.items():
+            for statement in statements:
+                self.by_signature.setdefault(_signature(statement), id_)
+                for figure in filter(_uncommon, statement.measure.figures):
+                    self.by_figure[_amount(figure)].append((id_, statement))
+
+    def decided(self, statement: Statement) -> str | None:
+        for name in (statement_key(statement), natural_id(statement)):
+            if name in self.merged:
+                return self._final(name)
+        return None
+
+    def named(self, statement: Statement) -> str | None:
+        """The operator's tracked measure whose name or alias is the statement's subject."""
+        found = self.names.get(_core(statement.measure.subject, statement.region))
+        if not found or not statement.region:
+            return None
+        found = self.created.get(found.id, self.tracked[found.id])
+        if found.region and found.region != statement.region:
+            found = Tracked(f"{found.id}.{statement.region}", found.name, aliases=found.aliases)
+        if found.kind and _family(found.kind) != _family(statement.measure.kind):
+            return None
+        if self._kept_apart(found.id, statement):
+            return None
+        if not found.kind:
+            self.created[found.id] = _told(found, statement)
+        return found.id
+
+    def exact(self, statement: Statement) -> str | None:
+        """The tracked measure that says the same in other, equal words."""
+        id_ = self.by_signature.get(_signature(statement))
+        id_ = self._final(id_) if id_ else None
+        return id_ if id_ and not self._kept_apart(id_, statement) else None
+
+    def near(self, statements: Iterable[Statement]) -> Iterable[tuple[float, Statement, str]]:
+        """Scored links whose evidence is an equal figure."""
+        for statement in statements:
+            for figure in filter(_uncommon, statement.measure.figures):
+                for id_, other in self.by_figure.get(_amount(figure), ()):
+                    score = _nearness(statement, other, figure)
+                    final = self._final(id_)
+                    if score and not self._kept_apart(final, statement):
+                        yield score, statement, final
+
+    def founded(self, statement: Statement) -> str:
+        """A tracked measure of its own; a document's statements that were told apart get one of the
+        document's.
+        """
+        id_ = self._final(natural_id(statement))
+        if self._kept_apart(id_, statement):
+            id_ = f"{id_}-{statement.document}"
+        if id_ not in self.tracked and id_ not in self.created:
+            self.created[id_] = _told(Tracked(id_, statement.measure.subject), statement)
+        return id_
+
+    def _kept_apart(self, id_: str, statement: Statement) -> bool:
+        names = (natural_id(statement), statement_key(statement))
+        return any(frozenset((id_, name)) in self.apart for name in names if name != id_)
+
+    def _final(self, id_: str) -> str:
+        seen: set[str] = set()
+        while id_ in self.merged and id_ not in seen:
+            seen.add(id_)
+            id_ = self.merged[id_]
+        return id_
+
+
+def _told(tracked: Tracked, statement: Statement) -> Tracked:
+    measure = statement.measure
+    unit = measure.figures[0].unit if measure.figures else ""
+    return replace(
+        tracked, kind=measure.kind, region=statement.region, unit=unit, recipient=measure.recipient
+    )
+
+
+def _family(kind: Kind) -> str:
+    return "subsidy" if kind == "subsidy" else "level"
+
+
+def _signature(statement: Statement) -> tuple[str, ...]:
+    """What two statements of one measure have in common, whatever their words and figures."""
+    measure = statement.measure
+    return (
+        statement.region or f"#{statement.document}",
+        _family(measure.kind),
+        _unit_class(measure.figures[0].unit) if measure.figures else "",
+        _core(measure.subject, statement.region),
+        _core(measure.recipient or "", statement.region) if measure.kind == "subsidy" else "",
+    )
+
+
+def _unit_class(unit: str) -> str:
+    """Units that may count the same thing under different measure words: 项 and 个, 人 and 名."""
+    if unit in _PEOPLE:
+        return "people"
+    if unit in _THINGS:
+        return "things"
+    kind = dimension(unit)
+    return unit if kind in {"count", "ratio"} else kind
+
+
+def _core(subject: str, region: str) -> str:
+    """A subject without scope, particles and synonyms; the order of its characters does not matter
+    (开设老年科的医院 and 医院开设老年科).
+    """
+    return "".join(sorted(_words(subject, region)))
+
+
+@lru_cache(maxsize=20_000)
+def _words(subject: str, region: str) -> str:
+    text = folded(subject)
+    own = folded(region)
+    for name in (own, own[:-1] if len(own) > 2 and own[-1] in _LEVELS else ""):
+        text = text.replace(name, "") if name else text
+    if own and own[-1] in _LEVELS:
+        text = re.sub(f"[全我本]{own[-1]}", "", text)
+    text = _SCOPE.sub("", text)
+    for pattern, word in _SYNONYMS:
+        text = pattern.sub(word, text)
+    return text
+
+
+def _amount(figure: Figure) -> Hashable:
+    return figure.value, figure.min, figure.max
+
+
+def _uncommon(figure: Figure) -> bool:
+    """Whether a number is evidence: 35 and 72.1 are, 3, 20, 100% and 10000 are not. A range always is."""
+    return figure.value is None or len(f"{figure.value:.4f}".strip("0.").replace(".", "")) >= 2
+
+
+def _nearness(a: Statement, b: Statement, figure: Figure) -> float:
+    """How surely two statements with one figure are one measure; 0 where anything speaks against it."""
+    if not a.region or _signature(a)[:3] != _signature(b)[:3] or a.document == b.document:
+        return 0.0
+    subject, other = _words(a.measure.subject, a.region), _words(b.measure.subject, b.region)
+    if subject[-2:] != other[-2:] or _telling(subject) != _telling(other):
+        return 0.0
+    near = alike(subject, other)
+    twin = next((f for f in b.measure.figures if _amount(f) == _amount(figure)), figure)
+    context = alike(_around(a.measure, figure), _around(b.measure, twin))
+    return near + context if near >= NEAR or context >= CONTEXT else 0.0
+
+
+def _telling(subject: str) -> frozenset[str]:
+    return frozenset(word for word in _TELLING if word in subject) | frozenset(re.findall(r"\d+", subject))
+
+
+def _around(measure: Measure, figure: Figure) -> str:
+    """The words on both sides of a figure, numbers masked."""
+    at = measure.sentence.find(figure.quote)
+    if at < 0:
+        return masked(measure.sentence)
+    return masked(measure.sentence[max(0, at - _WINDOW) : at + len(figure.quote) + _WINDOW])
+
+
+def relate(earlier: Statement, later: Statement) -> Relation | None:
+    """What `later` says to `earlier`, two statements of one tracked measure; None where they do not
+    compare.
+
+    See `Relation`. Bounds count: 90%以上 agrees with 90%, 近40万 with 39.8万. Whether a target had been
+    reached before is for `relations` to say, which knows all statements.
+    """
+    old, new = earlier.measure, later.measure
+    if earlier.region != later.region or not old.figures or not new.figures:
+        return None
+    if old.kind == "target" and new.kind == "progress" and earlier.document != later.document:
+        met = reaches(new, old)
+        return Relation("met", earlier, later, old.figures[0], new.figures[0]) if met else None
+    if old.kind != new.kind:
+        return None
+    pairs = [(a, b) for a, b in _compared(old, new) if not agree(a, b)]
+    if earlier.document == later.document:
+        return Relation("repeated", earlier, later, old.figures[0], new.figures[0])
+    if not pairs:
+        return Relation("same", earlier, later, old.figures[0], new.figures[0])
+    return _disagreement(earlier, later, *pairs[0])
+
+
+def relations(new: Sequence[Statement], known: Sequence[Statement]) -> tuple[Relation, ...]:
+    """What a document's statements say to the others of one tracked measure: restated, conflict and met
+    only.
+
+    Only documents that stand are looked at. Where another document agrees in any of its statements, it is
+    neither restated nor in conflict; where several of its statements could be meant, the one under the most
+    similar condition is. restated looks at the latest document before; met at targets that no known report
+    had reached.
+    """
+    others = [s for s in known if s.standing]
+    found: list[Relation] = []
+    for statement in (s for s in new if s.standing):
+        found += _disagreements(statement, [s for s in others if s.document != statement.document])
+        found += _met(statement, others)
+    return tuple(found)
+
+
+def _disagreements(statement: Statement, others: Sequence[Statement]) -> list[Relation]:
+    documents: dict[int, list[Relation]] = defaultdict(list)
+    for other in others:
+        older, newer = _in_time(other, statement)
+        relation = relate(older, newer)
+        if relation and relation.kind in {"same", "restated", "conflict"}:
+            documents[other.document].append(relation)
+    told = [_meant(r) for r in documents.values() if all(x.kind != "same" for x in r)]
+    conflicts = [r for r in told if r.kind == "conflict"]
+    restated = [r for r in told if r.kind == "restated" and r.later is statement]
+    agreed = [x.earlier for r in documents.values() for x in r if x.kind == "same" and x.later is statement]
+    latest = max((r.earlier for r in restated), key=_day, default=None)
+    if latest is None or any(_day(s) >= _day(latest) for s in agreed):
+        return conflicts
+    return conflicts + [r for r in restated if r.earlier is latest]
+
+
+def _in_time(a: Statement, b: Statement) -> tuple[Statement, Statement]:
+    """The two in order of publication; `a` first where that is unknown or the same."""
+    known = a.published_on and b.published_on
+    return (b, a) if known and _day(b) < _day(a) else (a, b)
+
+
+def _day(statement: Statement) -> date:
+    return statement.published_on or date.min
+
+
+def _meant(found: Sequence[Relation]) -> Relation:
+    """Of the statements of one document the one whose condition and sentence are most like the other's."""
+
+    def likeness(relation: Relation) -> float:
+        a, b = relation.earlier.measure, relation.later.measure
+        conditions = alike(folded(a.condition or ""), folded(b.condition or ""))
+        return conditions + alike(masked(a.sentence), masked(b.sentence))
+
+    return max(found, key=likeness)
+
+
+def _met(statement: Statement, others: Sequence[Statement]) -> list[Relation]:
+    reports = [s for s in others if s.measure.kind == "progress"]
+    found = []
+    for target in (s for s in others if s.measure.kind == "target" and _day(s) <= _day(statement)):
+        if any(reaches(report.measure, target.measure) for report in reports):
+            continue
+        relation = relate(target, statement)
+        if relation and relation.kind == "met":
+            found.append(relation)
+    return found
+
+
+def reaches(progress: Measure, target: Measure) -> bool:
+    """Whether a reported figure reaches a target, as its bound asks: 90%以上 reaches 90%, 6% does not reach
+    5%以内.
+
+    A target without a bound is a floor, but for subjects of which less is better (失业率, 涨幅).
+    """
+    if progress.kind != "progress" or target.kind != "target" or not progress.figures or not target.figures:
+        return False
+    told, aim = progress.figures[0], target.figures[0]
+    if not same_unit(told.unit, aim.unit):
+        return False
+    if aim.bound in {"<=", "<"} or (aim.bound == "=" and _LESS_IS_BETTER.search(target.subject)):
+        return told.bound not in {">=", ">"} and _end(told, max) <= _end(aim, max)
+    if told.bound in {"<=", "<"}:
+        return False
+    return (
+        _end(told, min) > _end(aim, min)
+        if aim.bound == ">" and told.bound == "="
+        else _end(told, min) >= _end(aim, min)
+    )
+
+
+def _end(figure: Figure, end: Callable[[float, float], float]) -> float:
+    if figure.value is not None:
+        return figure.value
+    return end(figure.min or 0.0, figure.max or 0.0)
+
+
+def same_unit(a: str, b: str) -> bool:
+    """Whether two figures can be compared: equal units, or measure words for the same things (项 and 个)."""
+    return a == b or (_unit_class(a) == _unit_class(b) and dimension(a) == "count")
+
+
+def agree(a: Figure, b: Figure) -> bool:
+    """Whether two figures say the same of one thing, bounds considered."""
+    if {a.bound, b.bound} & {">=", ">"} and {a.bound, b.bound} & {"<=", "<"}:
+        return False
+    if a.value is None or b.value is None:
+        return _amount(a) == _amount(b)
+    if a.value == b.value:
+        return True
+    if "~" in {a.bound, b.bound}:
+        return abs(a.value - b.value) <= 0.05 * max(abs(a.value), abs(b.value))
+    loose, exact = (a, b) if a.bound in {">=", ">"} else (b, a)
+    rounded = loose.bound in {">=", ">"} and exact.bound == "=" and loose.unit != "%"
+    return (
+        rounded and 0 <= exact.value - loose.value <= 0.1 * loose.value
+        if exact.value and loose.value
+        else False
+    )
+
+
+def _compared(old: Measure, new: Measure) -> list[tuple[Figure, Figure]]:
+    """The figures of two measures that can be compared, tier by tier."""
+    pairs = tiers(old.figures, new.figures)
+    return [(a, b) for a, b in pairs if a and b and same_unit(a.unit, b.unit)]
+
+
+def _disagreement(earlier: Statement, later: Statement, a: Figure, b: Figure) -> Relation | None:
+    reason = _clash(earlier, later, a, b) if earlier.standing and later.standing else ""
+    if reason:
+        return Relation("conflict", earlier, later, a, b, reason)
+    if earlier.published_on and later.published_on and later.published_on <= earlier.published_on:
+        return None
+    return Relation("restated", earlier, later, a, b)
+
+
+def _clash(earlier: Statement, later: Statement, a: Figure, b: Figure) -> str:
+    """Why time does not explain two figures, or ""."""
+    if _digits(a) == _digits(b):
+        return "lost_mark"  # 5-30万元 printed as 530万元, 72.1% as 721%
+    low, high = sorted((abs(_end(a, max)), abs(_end(b, max))))
+    if low and high / low >= MAGNITUDE:
+        return "magnitude"
+    if not earlier.published_on or not later.published_on:
+        return ""
+    days = abs((later.published_on - earlier.published_on).days)
+    if days > SAME_TIME or earlier.measure.deadline != later.measure.deadline:
+        return ""
+    if earlier.measure.kind != "progress" or days <= SAME_DAY:
+        return "same_time"
+    share = _end(b, max) / _end(a, max) if _end(a, max) else 1.0
+    return "same_time" if share < FALL or share > RISE else ""
+
+
+def _digits(figure: Figure) -> str:
+    return "".join(re.findall(r"\d", figure.quote))
