@@ -11,7 +11,7 @@ import inspect
 import logging
 import random
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,16 +35,18 @@ MOST_TRIES = len(WAITS) + 1
 class Outbox(Protocol):
     """The stored deliveries. Each method may be a coroutine instead.
 
-    `claim` takes up to `limit` deliveries that are due, under a lease that outlives `Plan.patience` and a
-    send's timeout. Their `attempts` counts the tries before this one; `record_sent`, `record_retry` and
-    `record_dead` count this one, `put_off` gives a delivery back untried.
+    `claim` takes up to `limit` deliveries that are due, but none of the (subscriber, channel) pairs in
+    `skip`, under a lease that outlives `Plan.patience` and a send's timeout together; their `attempts` count
+    this attempt too. `release` gives deliveries back unattempted.
     """
 
-    def claim(self, now: datetime, limit: int) -> Sequence[Delivery] | Awaitable[Sequence[Delivery]]: ...
-    def record_sent(self, id: int, now: datetime) -> Awaitable[None] | None: ...
-    def record_retry(self, id: int, due_at: datetime, error: str) -> Awaitable[None] | None: ...
-    def record_dead(self, id: int, error: str) -> Awaitable[None] | None: ...
-    def put_off(self, id: int, due_at: datetime) -> Awaitable[None] | None: ...
+    def claim(
+        self, now: datetime, limit: int, skip: Collection[tuple[str, str]]
+    ) -> Sequence[Delivery] | Awaitable[Sequence[Delivery]]: ...
+    def record_sent(self, ids: Sequence[int], now: datetime) -> Awaitable[None] | None: ...
+    def record_retry(self, ids: Sequence[int], due_at: datetime, error: str) -> Awaitable[None] | None: ...
+    def record_dead(self, ids: Sequence[int], error: str) -> Awaitable[None] | None: ...
+    def release(self, ids: Sequence[int]) -> Awaitable[None] | None: ...
 
 
 class Send(Protocol):
@@ -65,13 +67,19 @@ class Style:
 
 @dataclass(frozen=True)
 class Plan:
-    """Bounds of a run. `patience`: seconds that a claimed delivery may wait for its channel's earlier ones.
-    `burst`: with more deliveries of one reader waiting than this, they go out as one digest."""
+    """Bounds of a run, times in seconds.
+
+    `patience`: how long a claimed delivery may wait for its channel's earlier ones. `burst`: with more
+    deliveries of one reader waiting than this, they go out as one digest. `failures`: after so many in a row
+    a channel counts as down, and what else waits for it waits on; more than one, lest a single message that
+    a service cannot digest holds up all others. `slow_after`: how long a send counts among those `at_once`.
+    """
 
     at_once: int = 32
-    in_hand: int = 1_000
+    batch: int = 200
     patience: float = 60.0
     burst: int = 20
+    failures: int = 2
     slow_after: float = 3.0
     poll: float = 1.0
 
@@ -83,7 +91,7 @@ class Tally:
     sent: int = 0
     retrying: int = 0
     dead: int = 0
-    put_off: int = 0
+    released: int = 0
     problems: list[tuple[int, str, str]] = field(default_factory=list)
 
 
@@ -154,6 +162,7 @@ class _Run:
     tally: Tally = field(default_factory=Tally)
     waiting: dict[str, deque[Delivery]] = field(default_factory=lambda: defaultdict(deque))
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    at_work: dict[tuple[str, str], None] = field(default_factory=dict)
 
     async def until_nothing_is_due(self) -> Tally:
         self.gate = asyncio.Semaphore(self.plan.at_once)
@@ -165,10 +174,10 @@ class _Run:
         return self.tally
 
     async def _claim(self) -> int:
-        room = self.plan.in_hand - sum(len(queue) for queue in self.waiting.values())
-        claimed = await _settled(self.outbox.claim(self.clock(), room)) if room > 0 else ()
+        claimed = await _settled(self.outbox.claim(self.clock(), self.plan.batch, frozenset(self.at_work)))
         for delivery in claimed:
             self.waiting[delivery.channel].append(delivery)
+            self.at_work[delivery.subscriber, delivery.channel] = None
         # A channel's task may have ended while the claim was awaited: whatever waits without one gets one.
         for channel in [name for name, queue in self.waiting.items() if queue and name not in self.tasks]:
             self.tasks[channel] = asyncio.create_task(self._serve(channel))
@@ -180,11 +189,16 @@ class _Run:
                 self.tasks.values(), timeout=self.plan.poll, return_when=asyncio.FIRST_COMPLETED
             )
         for channel in [name for name, task in self.tasks.items() if task.done()]:
-            error = self.tasks.pop(channel).exception()
-            if error is not None:
-                # What was claimed stays so until its lease ends, and is then tried again.
-                log.error("deliveries to %s stopped: %s: %s", channel, type(error).__name__, clean(error))
-                self.waiting.pop(channel, None)
+            self._end(channel, self.tasks.pop(channel).exception())
+
+    def _end(self, channel: str, error: BaseException | None) -> None:
+        if error is not None:
+            # What was claimed stays so until its lease ends, and is then tried again.
+            log.error("deliveries to %s stopped: %s: %s", channel, type(error).__name__, clean(error))
+            self.waiting.pop(channel, None)
+        if error is not None or not self.waiting[channel]:
+            for pair in [pair for pair in self.at_work if pair[1] == channel]:
+                del self.at_work[pair]
 
     async def _stop(self) -> None:
         for task in self.tasks.values():
@@ -197,13 +211,15 @@ class _Run:
         queue = self.waiting[channel]
         loop = asyncio.get_running_loop()
         patience_ends = loop.time() + self.plan.patience
+        failures = 0
         while queue:
             parcel = self._next_parcel(queue)
-            rest_until, pace = await self._attempt(parcel)
-            if rest_until is None and loop.time() > patience_ends:
-                rest_until = self.clock()
-            if rest_until is not None:
-                await self._put_off(queue, rest_until)
+            outcome, pace = await self._attempt(parcel)
+            failures = 0 if outcome.ok or outcome.permanent else failures + 1
+            if failures >= self.plan.failures or outcome.retry_after:
+                await self._fail(_emptied(queue), outcome)
+            elif loop.time() > patience_ends:
+                await self._release(_emptied(queue))
             elif queue and pace:
                 await self.sleep(pace)
 
@@ -220,24 +236,16 @@ class _Run:
         queue.extend(left)
         return together
 
-    async def _put_off(self, queue: deque[Delivery], until: datetime) -> None:
-        while queue:
-            await _settled(self.outbox.put_off(queue.popleft().id, until))
-            self.tally.put_off += 1
-
-    async def _attempt(self, parcel: Sequence[Delivery]) -> tuple[datetime | None, float]:
-        """Tries one message. Returns until when its channel rests (None: it does not), and its pace."""
+    async def _attempt(self, parcel: Sequence[Delivery]) -> tuple[SendResult, float]:
+        """Tries one message and records what came of it; returns that, and the channel's pace."""
         subscriber = self.subscribers.get(parcel[0].subscriber)
         url = channel_url(subscriber, parcel[0].channel) if subscriber else None
         if subscriber is None or url is None:
-            await self._give_up(parcel, "this subscriber or address is no longer in the configuration")
-            return None, 0.0
+            return await self._record(parcel, _NO_ADDRESS), 0.0
         events = await _settled(self.events_of(_event_ids(parcel)))
         if not events:
-            await self._give_up(parcel, "its events are no longer stored")
-            return None, 0.0
-        result = await self._try(subscriber, url, events)
-        return await self._record(parcel, subscriber, result), channel_for(url).pace
+            return await self._record(parcel, _NO_EVENTS), 0.0
+        return await self._record(parcel, await self._try(subscriber, url, events)), channel_for(url).pace
 
     async def _try(self, subscriber: Subscriber, url: str, events: Sequence[Event]) -> SendResult:
         async with self.gate:
@@ -255,35 +263,48 @@ class _Run:
                 raise
         return await sending
 
-    async def _record(
-        self, parcel: Sequence[Delivery], subscriber: Subscriber, result: SendResult
-    ) -> datetime | None:
-        now = self.clock()
+    async def _record(self, parcel: Sequence[Delivery], result: SendResult) -> SendResult:
         if result.ok:
-            for delivery in parcel:
-                await _settled(self.outbox.record_sent(delivery.id, now))
+            await _settled(self.outbox.record_sent([d.id for d in parcel], self.clock()))
             self.tally.sent += len(parcel)
-            return None
-        if result.permanent:
+        elif result.permanent:
             await self._give_up(parcel, result.reason)
-            return None
-        rest_until = now
+        else:
+            await self._fail(parcel, result)
+        return result
+
+    async def _fail(self, parcel: Sequence[Delivery], result: SendResult) -> None:
+        """Each delivery gets a next try at a moment of its own: a flood that failed comes back spread out."""
+        now = self.clock()
         for delivery in parcel:
-            due = next_try(delivery.attempts + 1, now, self.rng, result.retry_after)
+            due = next_try(delivery.attempts, now, self.rng, result.retry_after)
             if due is None:
                 await self._give_up([delivery], f"given up after {MOST_TRIES} tries: {result.reason}")
                 continue
-            due = after_quiet(subscriber, due, self.style.tz)
-            await _settled(self.outbox.record_retry(delivery.id, due, result.reason))
+            subscriber = self.subscribers.get(delivery.subscriber)
+            due = after_quiet(subscriber, due, self.style.tz) if subscriber else due
+            await _settled(self.outbox.record_retry([delivery.id], due, result.reason))
             self.tally.retrying += 1
-            rest_until = max(rest_until, due)
-        return rest_until
 
     async def _give_up(self, parcel: Sequence[Delivery], reason: str) -> None:
-        for delivery in parcel:
-            await _settled(self.outbox.record_dead(delivery.id, reason))
-            self.tally.dead += 1
-            self.tally.problems.append((delivery.id, delivery.channel, reason))
+        await _settled(self.outbox.record_dead([d.id for d in parcel], reason))
+        self.tally.dead += len(parcel)
+        self.tally.problems += [(d.id, d.channel, reason) for d in parcel]
+
+    async def _release(self, parcel: Sequence[Delivery]) -> None:
+        if parcel:
+            await _settled(self.outbox.release([d.id for d in parcel]))
+            self.tally.released += len(parcel)
+
+
+_NO_ADDRESS = SendResult(False, True, "this subscriber or address is no longer in the configuration")
+_NO_EVENTS = SendResult(False, True, "its events are no longer stored")
+
+
+def _emptied(queue: deque[Delivery]) -> list[Delivery]:
+    taken = list(queue)
+    queue.clear()
+    return taken
 
 
 def _event_ids(parcel: Sequence[Delivery]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -51,10 +51,10 @@ def concerns(subscriber: Subscriber, event: Event) -> bool:
 
     A baseline concerns nobody. `source.*` goes to operators, whatever their patterns, and to nobody else.
     An event of a measure or target must pass every filter. An event of a document passes `kinds`,
-    `recipients` and `tracked` together when one measure of the document does (`detail["measures"]`, each with
-    `id`, `name`, `kind`, `recipient`): so a reader of subsidies hears of every document that holds or held
-    one, and of no other. Where the event does not say what the document holds, it passes: better one too many
-    than one lost.
+    `recipients` and `tracked` together when one measure of the document does (`detail["figures"]`, each with
+    `measure`, `name`, `kind`, `recipient`; `detail["measures"]` is how many there are in all): so a reader of
+    subsidies hears of every document that grants one, and of no other. Where the event does not tell what the
+    document holds, or tells a part only, it passes: better one too many than one lost.
     """
     if event.baseline or (subscriber.sources and event.source not in subscriber.sources):
         return False
@@ -95,16 +95,18 @@ def _has_measure(subscriber: Subscriber, event: Event) -> bool:
         return True
     if event.measure is not None:
         ref = event.measure
-        told = {"id": ref.id, "name": ref.name, "kind": ref.kind, "recipient": ref.recipient}
+        told = {"measure": ref.id, "name": ref.name, "kind": ref.kind, "recipient": ref.recipient}
         return _measure_passes(subscriber, told, _sentences(event))
-    measures = event.detail.get("measures")
-    return measures is None or any(_measure_passes(subscriber, m, ()) for m in measures)
+    told_of = _figures_of(event)
+    if len(told_of) < event.detail.get("measures", 1):
+        return True
+    return any(_measure_passes(subscriber, m, (str(m.get("sentence") or ""),)) for m in told_of)
 
 
 def _measure_passes(subscriber: Subscriber, measure: Mapping[str, Any], sentences: Iterable[str]) -> bool:
     if subscriber.kinds and measure.get("kind") not in subscriber.kinds:
         return False
-    names = {measure.get("id"), measure.get("name"), measure.get("subject")}
+    names = {measure.get("measure"), measure.get("name")}
     if subscriber.tracked and names.isdisjoint(subscriber.tracked):
         return False
     # Only a subsidy has a recipient: a reader of targets and subsidies for care homes still hears of targets.
@@ -118,7 +120,7 @@ def _is_for(recipients: tuple[str, ...], measure: Mapping[str, Any], sentences: 
     told = measure.get("recipient")
     if told:
         return any(wanted in told or told in wanted for wanted in recipients)
-    words = [measure.get("name") or "", measure.get("subject") or "", *sentences]
+    words = [measure.get("name") or "", *sentences]
     return any(wanted in text for text in words for wanted in recipients)
 
 
@@ -135,8 +137,13 @@ def _words(event: Event) -> Iterator[str]:
         yield event.measure.name
         yield event.measure.recipient or ""
     yield from _sentences(event)
-    for measure in event.detail.get("measures") or ():
-        yield f"{measure.get('name') or ''} {measure.get('subject') or ''} {measure.get('recipient') or ''}"
+    for told in _figures_of(event):
+        yield " ".join(str(told.get(key) or "") for key in ("name", "recipient", "sentence"))
+
+
+def _figures_of(event: Event) -> Sequence[Mapping[str, Any]]:
+    """The measures that an event of a document tells of."""
+    return event.detail.get("figures") or ()
 
 
 def _sentences(event: Event) -> Iterator[str]:
