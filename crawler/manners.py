@@ -197,7 +197,7 @@ def read_robots(
         return Robots(None, now + FIRST_BACKOFF * delay, refusal), None
     if not 200 <= status < 300:
         return Robots(None, now + DAY), None
-    rules = Protego.parse(body[:ROBOTS_BYTES].decode("utf-8", "replace"))
+    rules = Protego.parse(body[:ROBOTS_BYTES].decode("utf-8-sig", "replace"))
     return Robots(rules, now + DAY), rules.crawl_delay(product)
 
 

@@ -21,8 +21,9 @@ from servers import Asked, Authority, Reply, Site, Wire, head
 from crawler.fetch import CrawlPolicy, Fetch, Fetcher
 from storage.records import Capture
 
-PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>关于养老机构运营补贴标准的通知</title></head>
-<body><h1>关于养老机构运营补贴标准的通知</h1><div id="zoom">
+PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8">
+<title>关于养老机构运营补贴标准的通知</title></head><body>
+<h1>关于养老机构运营补贴标准的通知</h1><div id="zoom">
 <p>对收住失能老年人的养老机构,按每床每月三百元给予运营补贴。</p>
 <p>本通知自印发之日起施行,由市民政局负责解释。各区民政局应当于每年六月底前拨付上一年度的补贴。</p>
 </div></body></html>"""
