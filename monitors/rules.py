@@ -47,6 +47,11 @@ _WORDS = {
         "met": "{name}：已达 {after}，目标 {before}",
         "due": "{name}：目标 {before} 将于 {deadline} 到期，还有{days}天",
         "missed": "{name}：目标 {before} 已于 {deadline} 到期，未见达成的数据",
+        "lost_mark": "疑似漏印连接号或小数点",
+        "magnitude": "相差一个数量级以上",
+        "same_time": "两份文件时间相近",
+        "gone": "（页面连续不可访问）",
+        "status": "（文件有效性变更）",
         "sep": "；",
         "list": "、",
     },
@@ -72,6 +77,11 @@ _WORDS = {
         "met": "{name}: {after} reached, the target was {before}",
         "due": "{name}: target {before} is due on {deadline}, in {days} days",
         "missed": "{name}: target {before} was due on {deadline}, no figure reached it",
+        "lost_mark": "a dash or a decimal point seems to be lost",
+        "magnitude": "they differ by an order of magnitude",
+        "same_time": "both documents are of about the same time",
+        "gone": " (the page cannot be reached any more)",
+        "status": " (the document's validity changed)",
         "sep": "; ",
         "list": ", ",
     },
@@ -92,6 +102,7 @@ class Occasion:
     time: datetime
     baseline: bool = False
     language: str = "zh"
+    published_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +132,18 @@ def document_events(
 
     `changes` belong to a revision only. `measures` are those of the present version: a new document's message
     shows the first `HEADLINES`. `refs` names tracked measures; a measure without one is named by its subject.
-    `reasons` says what was revised or why it was withdrawn ("text", "attachments", "status", "404" …).
+    `reasons` says what was revised (names of fields) or why the document was withdrawn ("gone", "status").
     """
     known = refs or {}
     said = _WORDS[occasion.language]
     summary = said[step].format(title=occasion.document.title)
+    if step != "revised":
+        summary += "".join(said.get(reason, "") for reason in reasons[:1])
     if changes:
         summary += said["figures"].format(n=len(changes))
     detail: dict[str, Any] = {"reasons": list(reasons), "changes": len(changes)}
+    if occasion.published_on:
+        detail["published_on"] = occasion.published_on.isoformat()
     if step == "published":
         detail["figures"] = [_headline(m, known, occasion.language) for m in measures[:HEADLINES]]
         detail["measures"] = len(measures)
@@ -304,7 +319,7 @@ def _change_detail(change: MeasureChange, measure: Measure, language: str) -> di
     }
     for name in ("deadline", "recipient", "condition"):
         if name in change.fields:
-            detail[name] = [_plain(getattr(side, name, None)) for side in (change.before, change.after)]
+            detail[f"{name}_before"] = _plain(getattr(change.before, name, None))
     return detail
 
 
@@ -340,10 +355,9 @@ def _figure_summary(change: MeasureChange, name: str, before: str, after: str, l
         return said["figure_removed"].format(name=name, before=before)
     if not {"value", "bound", "unit"} & set(change.fields):
         return said["beside"].format(name=name, after=after)
+    told = said["changed"].format(name=name, before=before, after=after)
     step = step_words(change.before_figure, change.after_figure, language)
-    return said["changed"].format(name=name, before=before, after=after) + (
-        step and said["step"].format(step=step)
-    )
+    return told + said["step"].format(step=step) if step else told
 
 
 def _side(measure: Measure | None, name: str, said: Mapping[str, str]) -> str:
@@ -373,7 +387,8 @@ def _relation_event(
         detail={
             "before_words": before,
             "after_words": after,
-            "reason": relation.reason,
+            "reason": _WORDS[occasion.language].get(relation.reason, ""),
+            "cause": relation.reason,
             "other_document": other.to_json() if other else {"id": earlier.document},
             "other_published_on": _plain(earlier.published_on),
             "deadline": _plain(earlier.measure.deadline),
@@ -391,7 +406,7 @@ def _calendar_event(
     days: int,
     language: str,
 ) -> Event:
-    """The key holds the horizon and not the days left, so that a day missed or run twice still says it once."""
+    """The key holds the horizon, not the days left: a day missed or run twice still says it once."""
     measure = promise.statement.measure
     words = figure_words(figure, language)
     return Event(
