@@ -25,7 +25,7 @@ from storage.identity import normal_url
 from storage.records import Capture, Outcome
 from storage.tables import captures, documents, pages, sources
 
-PageKind = Literal["list", "document", "attachment", "api"]
+PageKind = Literal["list", "document", "attachment", "part", "api"]  # a part is a further page of an article
 
 URL_LIMIT = 2000  # bytes; no browser or index takes much more
 UNREAD_TRIES = 10  # failures after which a page that never became a document is left alone
@@ -109,7 +109,7 @@ def attach_page(conn: sa.Connection, page_id: int, document_id: int) -> None:
 
 def parts_of(conn: sa.Connection, document_id: int) -> list[Page]:
     """The attachments, and further pages, that belong to a document as it was last read."""
-    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind == "attachment")
+    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind.in_(("attachment", "part")))
     return [_page(row) for row in conn.execute(_PAGES.where(mine).order_by(pages.c.id))]
 
 
@@ -119,12 +119,35 @@ def settle(conn: sa.Connection, document_id: int, bodies: Mapping[str, str | Non
     Written in the transaction of the comparison, so that a change that was captured but not yet compared is
     still found after a restart. Parts that the document has no more are let go.
     """
-    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind == "attachment")
+    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind.in_(("attachment", "part")))
     conn.execute(pages.update().where(mine, pages.c.url.not_in(bodies)).values(document_id=None))
     for url, sha in bodies.items():
         conn.execute(
             pages.update().where(pages.c.url == url).values(document_id=document_id, settled_sha256=sha)
         )
+
+
+def other_address(conn: sa.Connection, document_id: int, url: str) -> str | None:
+    """Another address at which the document was seen and is not gone."""
+    here = sa.and_(pages.c.document_id == document_id, pages.c.kind == "document", pages.c.url != url)
+    found = sa.select(pages.c.url).where(here, pages.c.gone_passes == 0).order_by(pages.c.id).limit(1)
+    return conn.execute(found).scalar()
+
+
+def detach_page(conn: sa.Connection, page_id: int) -> None:
+    """The page does not show the document any more that it showed."""
+    conn.execute(pages.update().where(pages.c.id == page_id).values(document_id=None, settled_sha256=None))
+
+
+def settle_unreadable(conn: sa.Connection, page_id: int, sha256: str | None) -> None:
+    """These bytes hold nothing that could be read: no need to try them again."""
+    conn.execute(pages.update().where(pages.c.id == page_id).values(settled_sha256=sha256))
+
+
+def first_capture_at(conn: sa.Connection, page_id: int) -> datetime | None:
+    """When the page was first asked for."""
+    first = sa.select(captures.c.fetched_at).where(captures.c.page_id == page_id).order_by(captures.c.id).limit(1)
+    return conn.execute(first).scalar()
 
 
 def record_capture(conn: sa.Connection, page: Page, capture: Capture) -> int:
@@ -134,10 +157,10 @@ def record_capture(conn: sa.Connection, page: Page, capture: Capture) -> int:
     well, but the page goes on comparing with the last good one.
     """
     sha = _keep_body(conn, page, capture)
-    head = _CHAIN_HEAD.run(conn, {"source": page.source}).one()
+    head = _CHAIN_HEAD.run(conn, {"source": page.source})
     row = _capture_row(page, capture, sha)
     row["chain"] = _link(head[0], row)
-    id = int(_INSERT_CAPTURE.run(conn, row).scalar_one())
+    id = int(_INSERT_CAPTURE.run(conn, row)[0])
     _MOVE_CHAIN.run(conn, {"source": page.source, "chain_": row["chain"]})
     _UPDATE_PAGE.run(conn, _page_after(page, capture, sha, id))
     return id
@@ -168,8 +191,8 @@ def due_documents(
     """The pages of known documents to read in this pass, the newest document first.
 
     The contract's recheck: the `newest` documents of a source in every pass; the older ones in rotation, the
-    longest unread first, so many that each is read once in `within_days`. Pages that were met but never could
-    be read are tried again as well, until they failed `UNREAD_TRIES` times in a row.
+    longest unread first, so many that each is read once in `within_days`. Pages that were met but never read are
+    tried as well, until they failed `UNREAD_TRIES` times in a row, were gone twice or hold nothing readable.
     """
     known = _known_pages(source)
     fresh = conn.execute(known.limit(newest)).all()
@@ -182,7 +205,9 @@ def due_documents(
             pages.c.source_id == source,
             pages.c.kind == "document",
             pages.c.document_id.is_(None),
-            pages.c.failures.between(1, UNREAD_TRIES - 1),
+            pages.c.failures < UNREAD_TRIES,
+            pages.c.gone_passes < 2,
+            pages.c.settled_sha256.is_(None),
         ).order_by(pages.c.id)
     )
     return [_page(row) for row in (*fresh, *turn, *unread)]

@@ -57,8 +57,12 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        driver = self.engine.dialect.dbapi
+        assert driver is not None
         try:
             yield
+        except (driver.OperationalError, driver.InterfaceError, driver.InternalError) as error:
+            raise StorageError(explain(error, self.where)) from error
         except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
             raise StorageError(explain(error, self.where)) from error
         except exc.DatabaseError as error:
@@ -106,21 +110,28 @@ def insert_into(conn: sa.Connection, table: sa.Table) -> Any:
 
 
 class Prepared:
-    """A Core statement for a hot path: compiled once per database, then run as the driver's own SQL.
+    """A Core statement for a hot path: compiled once per database, then run by the driver itself.
 
-    Bound values pass through their column types as ever; what a cheap statement saves is most of its time
-    (0.05 instead of 0.2 ms). Result columns come as the driver gives them: ask only for text and numbers.
+    Values pass through their column types as ever; the answer comes as the driver gives it, so ask only for
+    text and numbers. Four statements of one capture cost 0.1 ms so, and 0.9 ms through SQLAlchemy.
     """
 
     def __init__(self, statement: sa.ClauseElement) -> None:
         self._statement = statement
         self._forms: dict[str, _Form] = {}
 
-    def run(self, conn: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
+    def run(self, conn: sa.Connection, values: Mapping[str, Any]) -> Any:
+        """The first row of the answer, or None. `conn` must be inside a transaction."""
+        assert conn.in_transaction()
         form = self._forms.get(conn.dialect.name)
         if form is None:
             form = self._forms[conn.dialect.name] = _form(self._statement, conn.dialect)
-        return conn.exec_driver_sql(form.sql, form.bind(values))
+        cursor = conn.connection.cursor()
+        try:
+            cursor.execute(form.sql, form.bind(values))
+            return cursor.fetchone() if cursor.description else None
+        finally:
+            cursor.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +210,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(conn: sa.Connection) -> None:
     write = conn.get_execution_options().get("pledgewatch_write", False)
-    conn.exec_driver_sql(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
+    cursor = conn.connection.cursor()
+    cursor.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
     # IMMEDIATE, because a reader that turns writer later fails at once when somebody wrote in between.
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    cursor.close()
