@@ -17,7 +17,7 @@ _MARKS = (
 )
 # A page that says gb2312 holds 镕 and 喆, which only the larger sets have; gb18030 reads all three.
 _FAMILY = {
-    "gb18030": "gb18030 gbk gb2312 gb231280 gb xgbk cp936 936 ms936 windows936 euccn chinese hzgb2312 csgb2312",
+    "gb18030": "gb18030 gbk gb2312 gb231280 xgbk cp936 936 ms936 windows936 euccn chinese csgb2312",
     "utf-8": "utf8 utf unicode11utf8 xunicode20utf8 utf8mb4",
     "big5hkscs": "big5 big5hkscs xbig5 cp950",
     "utf-16-le": "utf16 utf16le",

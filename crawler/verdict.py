@@ -22,7 +22,7 @@ Expectation = Literal["list", "document", "attachment"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`outcome` as captures store it; `reason` a short code and words for an operator, "" where all is well."""
+    """`outcome` as captures store it; `reason` a short code and words for an operator, "" if all is well."""
 
     outcome: Outcome
     reason: str = ""
@@ -61,30 +61,33 @@ _GONE_WORDS = re.compile(
     r"|无法找到|被?删除|被?下线|被?撤[下回销]|失效了?|过期)|(?:找不到|未找到|没有找到|无法找到)(?:您|你)?(?:要|所)?(?:访问|查看|请求|查找)?的?"
     r"(?:该|此|这个|相关)?(?:页面|网页|文件|文章|信息|内容|资源)|(?:您|你)(?:要|所)?(?:访问|查看|请求|查找|浏览)的(?:页面|网页|内容|信息|文章|地址)"
     r"[^。！!]{0,12}(?:不存在|删除|找不到|走丢|不见|移动)|该(?:信息|文章|内容|稿件)(?:已|不)(?:删除|存在|公开)"
-    r"|(?:HTTP|错误|error|status)\s*[:：]?\s*404|404\s*(?:not found|错误|error|页面)|page (?:not|can(?:no|')t be) found"
+    r"|(?:HTTP|错误|error|status)\s*[:：]?\s*404|404\s*(?:not found|错误|error|页面)"
+    r"|page (?:not|can(?:no|')t be) found"
     r"|no such page|not found on this server",
     re.I,
 )
 _GONE_TITLE = re.compile(
-    r"^\W*404\W*$|\b404\b|not found|^(?:页面|网页|信息|内容|文章)?(?:不存在|未找到|没有找到|找不到.*|出错了?|已删除)$",
+    r"\b404\b|not found|^(?:页面|网页|信息|内容|文章)?(?:不存在|未找到|没有找到|找不到.*|出错了?|已删除)$",
     re.I,
 )
 _REPAIR_WORDS = re.compile(
     r"(?:系统|网站|平台|服务器?|本站|站点)(?:正在|正|进行|例行|临时|处于|日常|停机)*(?:维护|升级|维修|检修|割接|改版|建设)"
     r"|(?:正在|停机|例行|临时)(?:进行)?(?:维护|升级|检修)|(?:暂停|停止|中断)(?:对外)?(?:服务|访问|开放|使用)|(?:服务|访问)(?:暂停|中断|暂不可用)"
-    r"|暂时(?:无法|不能|停止)(?:访问|服务|使用)|(?:under|scheduled) (?:maintenance|construction)|temporarily unavailable|be right back",
+    r"|暂时(?:无法|不能|停止)(?:访问|服务|使用)|(?:under|scheduled) (?:maintenance|construction)"
+    r"|temporarily unavailable|be right back",
     re.I,
 )
 _ERROR_WORDS = re.compile(
-    r"internal server error|bad gateway|gateway time-?out|service unavailable|whitelabel error page|http status 5\d\d"
-    r"|server error in|(?:系统|服务器?|程序|内部|未知|运行时|数据库)(?:发生|出现|连接|内部|繁忙)*(?:错误|异常|故障|失败|繁忙)"
+    r"internal server error|bad gateway|gateway time-?out|service unavailable|whitelabel error page"
+    r"|http status 5\d\d"
+    r"|server error in|(?:系统|服务器?|程序|内部|未知|运行时|数据库)(?:发生|出现|连接|内部)*(?:错误|异常|故障|失败|繁忙)"
     r"|stack ?trace|java\.lang\.|nullpointerexception|\bORA-\d{5}|fatal error:|too many connections|网络(?:异常|错误)",
     re.I,
 )
 _LOGIN_WORDS = re.compile(r"登\s?[录陆]|统一身份认证|\blog ?in\b|\bsign ?in\b", re.I)
 _LOGIN_PATH = re.compile(r"(?:^|[/._-])(?:login|signin|sso|cas|oauth2?|passport|auth)(?:[/._-]|$)", re.I)
 _ERROR_PATH = re.compile(r"/(?:40[0-9]|50[0-9]|error|notfound|not_found|err|wrong)(?:[/._-]|$)", re.I)
-# A title of this kind is the document itself: 关于网站系统维护的公告 is published, a maintenance page is put up.
+# A title of this kind is a document: 关于网站系统维护的公告 is published, a maintenance page is put up.
 _NOTICE = re.compile(
     r"关于.{2,}|.{4,}(?:的?(?:通知|公告|通告|公示|意见|办法|答复|复函|批复|决定|方案|规定|细则|报告|解读))"
 )
@@ -99,7 +102,7 @@ _JUMP = re.compile(
     r"location(?:\.href)?\s*=\s*[\"']([^\"']+)[\"']|location\.(?:replace|assign)\(\s*[\"']([^\"']+)[\"']"
 )
 _CUT_TAG = re.compile(r"<[a-zA-Z/!][^<>]*\Z")
-_BRIEF = 700  # characters: error pages of real sites, chrome included, stay under it; above it a page is judged by title
+_BRIEF = 700  # characters: bare error pages stay under it; above it a page is judged by its title
 _STUB = 20  # characters of visible text below which a page says nothing
 
 _FILE_MARKS = (
@@ -148,7 +151,7 @@ class _Page:
 
     @cached_property
     def is_record(self) -> bool:
-        """Whether the page carries what only published documents have: article metadata, a catalogue, a 文号."""
+        """Whether the page carries what only documents have: article metadata, a catalogue, a 文号."""
         for meta in self.tree.iter("meta"):
             if (meta.get("name") or "").lower() in ("articletitle", "pubdate") and (
                 meta.get("content") or ""
@@ -174,8 +177,8 @@ def judge(
     """The verdict on one answer; never raises.
 
     `url` was asked for, `final_url` is where redirects ended. "ok" means that the body is worth reading,
-    "gone" that the server says there is nothing (404, 410, or a page that says so with status 200), "blocked" that
-    somebody is kept out (challenges, captchas, logins), "failed" anything else: a fault that may pass.
+    "gone" that the server says there is nothing (404, 410, or a page that says so with status 200), "blocked"
+    that we are kept out (challenges, captchas, logins), "failed" anything else: a fault that may pass.
     """
     known = {name.lower(): value for name, value in headers.items()}
     if status == 304:
@@ -341,11 +344,11 @@ def _by_json(source: str) -> Verdict:
 
 def _challenged(page: _Page) -> Verdict | None:
     silent = len(page.text) < 200
-    if silent and not page.is_record and (marked := _challenge(page.source)):
-        if marked[0] != "cookie" or len(page.text) < _STUB:
-            return Verdict("blocked", f"challenge:{marked[0]} {marked[1]}")
     if page.is_record:
         return None
+    marked = _challenge(page.source) if silent else None
+    if marked and (marked[0] != "cookie" or len(page.text) < _STUB):
+        return Verdict("blocked", f"challenge:{marked[0]} {marked[1]}")
     if page.brief and (words := _WALL.search(f"{page.title} {page.text}")):
         return Verdict("blocked", f"challenge:wall the page says: {words.group()}")
     return None
@@ -375,7 +378,7 @@ def _sent_home(page: _Page) -> Verdict | None:
 
 
 def _said(page: _Page, words: re.Pattern[str], title: re.Pattern[str] | None = None) -> str | None:
-    """The words by which a page says what it is, in its title or in a short text; a document only talks about them."""
+    """The words by which a page says what it is, in its title or a short text; documents only mention them."""
     if page.is_record:
         return None
     if found := (title or words).search(page.title):

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from crawler.addresses import normal_address
 from crawler.encoding import decode_with_evidence
 from crawler.listing import families
-from crawler.listing.page import Page
 from crawler.listing.paging import next_page, numbered
 from crawler.listing.records import row_at, value_at
-from crawler.listing.rows import selected_rows
+from crawler.listing.rows import Answer, selected_rows
 from storage.records import ListItem, ListPage
 
 __all__ = ["ListRules", "Overlap", "read_list", "same_rows"]
@@ -25,9 +24,9 @@ __all__ = ["ListRules", "Overlap", "read_list", "same_rows"]
 class ListRules:
     """What an operator says about a list where detection is wrong; all of it may be left out.
 
-    `item`, `title`, `link` and `date` are CSS selectors (title, link and date inside of an item), or, for a JSON
-    answer, dotted paths: `item` to the array ("data.list"), the others inside of a record. `next` is a CSS
-    selector of the link or an address with {page}. `expect` is how many items at least the page should have.
+    `item`, `title`, `link` and `date` are CSS selectors (title, link and date inside of an item), or, for a
+    JSON answer, dotted paths: `item` to the array ("data.list"), the others inside of a record. `next` is a
+    CSS selector of the link or an address with {page}. `expect` is how many items the page has at least.
     """
 
     cms: str = "auto"
@@ -52,7 +51,7 @@ class Overlap:
         return self.fresh == 0
 
 
-Reader = Callable[[Page], ListPage | None]
+Reader = Callable[[Answer], ListPage | None]
 _READERS: tuple[tuple[str, Reader], ...] = (
     ("jcms", families.read_datastore),
     ("feed", families.read_feed),
@@ -76,7 +75,7 @@ def read_list(
     last page. Warnings tell where reading was uncertain.
     """
     decoded = decode_with_evidence(body, content_type)
-    page = Page(decoded.text, url)
+    page = Answer(decoded.text, url)
     found = _by_rules(page, rules) if rules.item else _by_detection(page, rules.cms)
     found = replace(found, items=_once(found.items))
     if rules.next:
@@ -85,19 +84,19 @@ def read_list(
 
 
 def same_rows(first: ListPage, second: ListPage) -> Overlap:
-    """Page 2 held against page 1: neighbouring answers may share rows, but a page without fresh ones repeats."""
+    """Page 2 held against page 1: neighbours may share rows, but a page without fresh ones repeats."""
     known = {normal_address(item.url) for item in first.items}
     shared = sum(normal_address(item.url) in known for item in second.items)
     return Overlap(shared, len(second.items) - shared)
 
 
-def _by_detection(page: Page, cms: str) -> ListPage:
+def _by_detection(page: Answer, cms: str) -> ListPage:
     readers = [reader for name, reader in _READERS if cms in ("auto", name)] or [r for _, r in _READERS]
     found = (reader(page) for reader in readers)
     return next((listing for listing in found if listing), ListPage("plain", ()))
 
 
-def _by_rules(page: Page, rules: ListRules) -> ListPage:
+def _by_rules(page: Answer, rules: ListRules) -> ListPage:
     cms = "rules" if rules.cms == "auto" else rules.cms
     if isinstance(page.json, dict | list):
         records = value_at(page.json, rules.item or "")
@@ -110,7 +109,7 @@ def _by_rules(page: Page, rules: ListRules) -> ListPage:
     return ListPage(cms, families.items(rows), next_page(page))
 
 
-def _ruled_next(page: Page, rule: str) -> str | None:
+def _ruled_next(page: Answer, rule: str) -> str | None:
     if "{page}" in rule:
         return numbered(page.resolve(rule.replace("{page}", "%7Bpage%7D")) or rule, page.url)
     link = next(iter(page.tree.cssselect(rule)), None)
@@ -118,7 +117,7 @@ def _ruled_next(page: Page, rule: str) -> str | None:
 
 
 def _once(rows: tuple[ListItem, ...]) -> tuple[ListItem, ...]:
-    """Rows without those whose address came before; of the two titles the full one, of the dates the known one."""
+    """Rows without those whose address came before; of two titles the longer, of the dates the known one."""
     kept: dict[str, ListItem] = {}
     for row in rows:
         key = normal_address(row.url)

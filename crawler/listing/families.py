@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from lxml import etree
 
-from crawler.dates import find_date
-from crawler.listing.page import Page
+from crawler.dates import find_date, parse_date
 from crawler.listing.paging import (
     counted,
     is_pager,
@@ -21,15 +21,18 @@ from crawler.listing.paging import (
     with_query,
 )
 from crawler.listing.records import best_rows, script_rows, value_at
-from crawler.listing.rows import Row, dated, html_rows, record_rows
-from crawler.listing.scripts import NO_VALUE, literals, variables
+from crawler.listing.rows import Answer, Row, dated, html_rows, record_rows
+from crawler.listing.scripts import NO_VALUE, literals
 from crawler.markup import fold, parse_html
 from storage.records import ListItem, ListPage
 
 _RECORD = re.compile(r"<record>\s*(?:<!\[CDATA\[)?", re.IGNORECASE)
 _COUNT = re.compile(r"<(totalrecord|totalpage)>\s*(\d{1,9})\s*<", re.IGNORECASE)
 _NEXT_GROUP = re.compile(r"<nextgroup>\s*(?:<!\[CDATA\[)?\s*<a[^>]*?href=[\"']([^\"']+)", re.IGNORECASE)
-_DATAPROXY_FORM = "appid webid path columnid sourceContentType unitid webname permissiontype".split()
+_DATAPROXY_FORM = (
+    *("appid", "webid", "path", "columnid"),
+    *("sourceContentType", "unitid", "webname", "permissiontype"),
+)
 _PAGE_SIZE = 15
 _SID = re.compile(r"\bSID\s*:\s*[\"']?(\d+)")
 _CATEGORY = re.compile(r"\b(?:CAT_ID|CATEGORY_ID|CURRENT_CAT)\s*:\s*[\"']?(\d+)")
@@ -38,7 +41,7 @@ _UNIT = "/api-gateway/jpaas-publish-server/front/page/build/unit"
 _MIN_ROWS = 3  # dated rows that make a visible block the list, whatever else the page hides
 
 
-def read_datastore(page: Page) -> ListPage | None:
+def read_datastore(page: Answer) -> ListPage | None:
     """大汉 JCMS: records in a datastore, as the dataproxy's whole answer or in a column page's script."""
     if "<datastore" not in page.text[:500] and "<record>" not in page.text:
         return None
@@ -60,7 +63,7 @@ def _records(store: str) -> Iterator[str]:
             yield store[start:end].strip().removesuffix("]]>")
 
 
-def _next_records(page: Page) -> str | None:
+def _next_records(page: Answer) -> str | None:
     totals = {name.lower(): int(number) for name, number in _COUNT.findall(page.text)}
     size = counted(page.url, "perpage", _PAGE_SIZE)
     if "startrecord" in query_of(page.url):
@@ -76,7 +79,7 @@ def _next_records(page: Page) -> str | None:
     return _dataproxy_of_column(page, totals)
 
 
-def _dataproxy_of_column(page: Page, totals: dict[str, int]) -> str | None:
+def _dataproxy_of_column(page: Answer, totals: dict[str, int]) -> str | None:
     """Page 2 of a column whose script holds the form that its pager posts."""
     for source in page.scripts:
         for form in (*literals(source), *_pairs(source)):
@@ -94,10 +97,10 @@ def _dataproxy_of_column(page: Page, totals: dict[str, int]) -> str | None:
 
 def _pairs(source: str) -> Iterator[dict[str, str]]:
     if "unitid" in source and "columnid" in source:
-        yield {k: v for k, v in re.findall(r"[\"']?(\w+)[\"']?\s*[:=]\s*[\"']([^\"']{0,80})[\"']", source)}
+        yield dict(re.findall(r"\b(\w+)[\"']?\s*[:=]\s*[\"']([^\"']{0,80})[\"']", source))
 
 
-def read_gkmlpt(page: Page) -> ListPage | None:
+def read_gkmlpt(page: Answer) -> ListPage | None:
     """广东 gkmlpt: the catalogue's page names site and category, the rows come from its interface."""
     if (
         "_CONFIG" not in page.text
@@ -107,14 +110,15 @@ def read_gkmlpt(page: Page) -> ListPage | None:
         return None
     root = re.match(r"https?://[^/]+(?:/[^/?#]+)*?(?=/gkmlpt)", page.url)
     category = _category(page)
-    api = f"{root[0] if root else urljoin(page.url, '/').rstrip('/')}/gkmlpt/api/all/{category}?page=1&sid={site[1]}"
-    rows = html_rows(page)
+    start = root[0] if root else urljoin(page.url, "/").rstrip("/")
+    api = f"{start}/gkmlpt/api/all/{category}?page=1&sid={site[1]}"
+    rows = page.rows
     if dated(rows) >= _MIN_ROWS:
         return ListPage("gkmlpt", items(rows), next_page(page), api)
     return ListPage("gkmlpt", (), None, api)
 
 
-def _category(page: Page) -> str:
+def _category(page: Answer) -> str:
     fragment = urlsplit(page.url).fragment
     if fragment.isdecimal():
         return fragment
@@ -122,8 +126,8 @@ def _category(page: Page) -> str:
     return found[1] if found else "0"
 
 
-def read_json(page: Page) -> ListPage | None:
-    """The answer of a list interface: gkmlpt, JPAAS, UCAP, gov.cn, or any other that names titles and addresses."""
+def read_json(page: Answer) -> ListPage | None:
+    """The answer of a list interface: gkmlpt, JPAAS, UCAP, gov.cn, any that names titles and addresses."""
     answer = page.json
     if answer is NO_VALUE or not isinstance(answer, dict | list):
         return None
@@ -136,7 +140,7 @@ def read_json(page: Page) -> ListPage | None:
     return ListPage(_json_family(page, answer), rows, _next_of_interface(page, answer, rows))
 
 
-def _json_family(page: Page, answer: Any) -> str:
+def _json_family(page: Answer, answer: Any) -> str:
     if "/gkmlpt/" in page.url or value_at(answer, "articles") is not NO_VALUE:
         return "gkmlpt"
     if value_at(answer, "searchVO") is not NO_VALUE or "ZUIXINZHENGCE" in page.url.upper():
@@ -146,8 +150,8 @@ def _json_family(page: Page, answer: Any) -> str:
     return "json"
 
 
-def _next_of_interface(page: Page, answer: Any, rows: tuple[ListItem, ...]) -> str | None:
-    """The same query with its page number raised, unless the answer's own counts say that this was the last."""
+def _next_of_interface(page: Answer, answer: Any, rows: tuple[ListItem, ...]) -> str | None:
+    """The same query with its page number raised, unless the answer's own counts say that it was the last."""
     query = query_of(page.url)
     name = next(
         (n for n in ("page", "p", "pageNo", "pageNum", "pageIndex", "current", "currentPage") if n in query),
@@ -178,10 +182,10 @@ def _total(answer: Any, names: tuple[str, ...]) -> int | None:
     return None
 
 
-def _read_unit(page: Page, markup: str) -> ListPage:
+def _read_unit(page: Answer, markup: str) -> ListPage:
     """JPAAS: one unit of a page, as HTML inside of JSON."""
-    inner = Page(f"<html><body>{markup}</body></html>", page.url)
-    rows = html_rows(inner)
+    inner = Answer(f"<html><body>{markup}</body></html>", page.url)
+    rows = inner.rows
     asked = query_of(page.url).get("paramJson", "{}")
     number = page_number_in_json(asked, "pageNo") or 1
     size = page_number_in_json(asked, "pageSize") or _shown_number(markup, "rows") or len(rows)
@@ -197,14 +201,14 @@ def _shown_number(markup: str, name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def read_unit_page(page: Page) -> ListPage | None:
+def read_unit_page(page: Answer) -> ListPage | None:
     """JPAAS: a column's page, whose `queryData` names the unit that holds the rows."""
     if "build/unit" not in page.text and "queryData" not in page.text and "querydata" not in page.text:
         return None
     query = _unit_query(page)
     if not query:
         return None
-    rows = html_rows(page)
+    rows = page.rows
     full = dated(rows) >= _MIN_ROWS
     asked = json.dumps(
         {"pageNo": 2 if full else 1, "pageSize": len(rows) if full else _PAGE_SIZE}, separators=(",", ":")
@@ -213,7 +217,7 @@ def read_unit_page(page: Page) -> ListPage | None:
     return ListPage("jpaas", items(rows), api) if full else ListPage("jpaas", (), None, api)
 
 
-def _unit_query(page: Page) -> dict[str, str]:
+def _unit_query(page: Answer) -> dict[str, str]:
     for element in page.tree.xpath("//*[@querydata]"):
         if found := _quoted_pairs(element.get("querydata")):
             return found
@@ -231,16 +235,16 @@ def _quoted_pairs(text: str) -> dict[str, str]:
     return {k: pairs[k] for k in _UNIT_KEYS if k in pairs} if {"webId", "pageId"} <= pairs.keys() else {}
 
 
-def read_script(page: Page) -> ListPage | None:
+def read_script(page: Answer) -> ListPage | None:
     """Rows in a JSON variable of a script, unless the page shows more of them itself."""
     rows = script_rows(page)
-    if len(rows) < 2 or len(rows) < dated(html_rows(page)):
+    if len(rows) < 2 or len(rows) < dated(page.rows):
         return None
     family = "ucap" if re.search(r"\blistData\b|articleList|channelCode|channelId", page.text) else "script"
     return ListPage(family, rows, _query_list(page) or next_page(page))
 
 
-def _query_list(page: Page) -> str | None:
+def _query_list(page: Answer) -> str | None:
     """UCAP's `loadPageData(params)`: the form that its pager posts to /queryList, as a query."""
     for source in page.scripts:
         if "loadPageData" not in source:
@@ -254,7 +258,7 @@ def _query_list(page: Page) -> str | None:
     return None
 
 
-def read_channel(page: Page) -> ListPage | None:
+def read_channel(page: Answer) -> ListPage | None:
     """开普 UCAP with meta channelId: rows on the page, in a comment, or behind /common/search/."""
     channel = next(
         (m.get("content") for m in page.tree.iter("meta") if (m.get("name") or "").lower() == "channelid"),
@@ -262,22 +266,22 @@ def read_channel(page: Page) -> ListPage | None:
     )
     if not channel or not re.fullmatch(r"[\w-]{6,64}", channel.strip()):
         return None
-    rows = _longer(html_rows(page), comment_rows(page))
+    rows = _longer(page.rows, comment_rows(page))
     if dated(rows) >= _MIN_ROWS or (rows and next_page(page)):
         return ListPage("ucap", items(rows), next_page(page))
     query = "_isAgg=true&_isJson=true&_pageSize=20&_template=index&_rangeTimeGte=&_channelName=&page=1"
     return ListPage("ucap", (), None, page.resolve(f"/common/search/{channel.strip()}?{query}"))
 
 
-def read_comment(page: Page) -> ListPage | None:
+def read_comment(page: Answer) -> ListPage | None:
     """A list that hides in an HTML comment until a script unwraps it."""
     hidden = comment_rows(page)
-    if dated(hidden) < 2 or len(hidden) <= dated(html_rows(page)):
+    if dated(hidden) < 2 or len(hidden) <= dated(page.rows):
         return None
     return ListPage("ucap", items(hidden), next_page(page))
 
 
-def comment_rows(page: Page) -> tuple[Row, ...]:
+def comment_rows(page: Answer) -> tuple[Row, ...]:
     """The rows of the fullest list inside of a comment."""
     best: tuple[Row, ...] = ()
     for comment in page.tree.iter(etree.Comment):
@@ -287,7 +291,7 @@ def comment_rows(page: Page) -> tuple[Row, ...]:
     return best
 
 
-def read_feed(page: Page) -> ListPage | None:
+def read_feed(page: Answer) -> ListPage | None:
     """RSS, Atom, and sitemaps."""
     if not re.search(r"<(?:rss|feed|rdf:RDF|urlset)\b", page.text[:2000]):
         return None
@@ -300,7 +304,7 @@ def read_feed(page: Page) -> ListPage | None:
     return ListPage("feed", rows) if rows else None
 
 
-def _entry(element: etree._Element, page: Page) -> ListItem | None:
+def _entry(element: etree._Element, page: Answer) -> ListItem | None:
     fields: dict[str, str] = {}
     for child in element:
         if isinstance(child.tag, str):
@@ -318,15 +322,13 @@ def _entry(element: etree._Element, page: Page) -> ListItem | None:
     return ListItem(fields.get("title") or url, url, day) if url else None
 
 
-def _feed_day(text: str | None) -> Any:
-    from crawler.dates import parse_date
-
+def _feed_day(text: str | None) -> date | None:
     return (parse_date(text) or find_date(text)) if text else None
 
 
-def read_html(page: Page) -> ListPage | None:
+def read_html(page: Answer) -> ListPage | None:
     """Plain links; the family is told by pager and addresses, for the operator's information."""
-    rows = html_rows(page)
+    rows = page.rows
     if not rows:
         return None
     return ListPage(_html_family(page, rows), items(rows), next_page(page))
@@ -337,11 +339,11 @@ _ADDRESSES = (
     ("post", re.compile(r"/content/(?:\d+/\d+/)?m?post_\d+\.html")),
     ("boda", re.compile(r"/info/\d+/\d+\.htm\b")),
     ("jcms", re.compile(r"/art/\d{4}/")),
-    ("ucap", re.compile(r"/\d{6}/[0-9a-f]{32}\.s?html|/content_\d+\.s?html")),
+    ("ucap", re.compile(r"/\d{6}/[0-9a-f]{32}\.s?html|/content_\d{15,}\.s?html")),
 )
 
 
-def _html_family(page: Page, rows: tuple[Row, ...]) -> str:
+def _html_family(page: Answer, rows: tuple[Row, ...]) -> str:
     if pager := is_pager(page):
         return pager
     for family, address in _ADDRESSES:

@@ -35,7 +35,7 @@ class Page:
 
     @cached_property
     def base(self) -> str:
-        """What relative addresses are resolved against: the first <base href>, itself relative to the page."""
+        """What relative addresses are resolved against: the first <base href>, relative to the page."""
         href = next((b.get("href") for b in self.tree.iter("base") if b.get("href")), "")
         return joined(self.url, href) or self.url
 

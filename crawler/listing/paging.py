@@ -62,7 +62,7 @@ def is_pager(page: Page) -> str | None:
 
 
 def _pager(page: Page) -> tuple[str, int, int, str, str] | None:
-    """(family, pages, number of this page, name, ending) as the pager script is called; the last call counts."""
+    """(family, pages, this page's number, name, ending) as the pager script is called; the last counts."""
     for source in reversed(page.scripts):
         for call in _PAGER_CALL.findall(source):
             words = [_resolved(word, source) for word in _ARGUMENT.findall(call)]
@@ -119,7 +119,7 @@ def _linked(page: Page) -> str | None:
 
 
 def _numbered_link(page: Page, numbers: dict[int, str]) -> str | None:
-    """A pager of bare numbers: the one after the number that is not linked, or after the one in the address."""
+    """A pager of bare numbers: the one after the number that is not linked."""
     if not numbers or (2 not in numbers and 1 not in numbers):
         return None
     current = next((n for n in range(1, max(numbers) + 1) if n not in numbers), None)

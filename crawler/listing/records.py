@@ -16,27 +16,18 @@ from crawler.markup import fold
 from storage.records import ListItem
 
 # Keys in the order in which they are believed; letter case, "_" and "-" do not count.
-_TITLES = (
-    "title",
-    "doctitle",
-    "articletitle",
-    "infotitle",
-    "showtitle",
-    "subject",
-    "topic",
-    "name",
-    "filename",
-    "mc",
+_TITLES = tuple("title doctitle articletitle infotitle showtitle subject topic name filename mc".split())
+_ADDRESSES = tuple(
+    """url docpuburl puburl pcurl articleurl linkurl infourl detailurl docurl weburl posturl gkmlurl href link
+    urls path""".split()
 )
-_ADDRESSES = (
-    "url docpuburl puburl pcurl articleurl linkurl infourl detailurl docurl weburl posturl gkmlurl href link urls path"
-).split()
 # The day that is shown to readers comes before days of saving: gkmlpt's publish_time moves with each rebuild.
-_DAYS = (
-    "displaypublishtime pubdate publishdate pubtime publishtime publishedtimestr publishedtime docreltime docrelpubtime"
-    " reltime firstpublishtime pubdatestr pubtimestr releasetime releasedate ptime fbsj date showdate time crtime"
-    " createtime createdat createdate inputtime updatetime"
-).split()
+_DAYS = tuple(
+    """displaypublishtime pubdate publishdate pubtime publishtime publishedtimestr publishedtime docreltime
+    docrelpubtime reltime firstpublishtime pubdatestr pubtimestr releasetime releasedate ptime fbsj date showdate
+    time crtime createtime createdat createdate inputtime updatetime""".split()
+)
+_CHANNEL = frozenset({"children", "childCount", "parentId", "channelType"})  # marks of a menu's entries
 _INNER = ("source", "_source", "doc", "article", "data")  # a hit of a search engine wraps the row
 _TAG = re.compile(r"<[^<>]{0,300}>")
 _MAX_LISTS = 2000
@@ -68,7 +59,7 @@ def rows_of(records: Sequence[Any], page: Page) -> tuple[ListItem, ...]:
 
 
 def value_at(value: Any, path: str) -> Any:
-    """What stands at a dotted path (data.list.0.url); `NO_VALUE` where the path leads nowhere. "" is all of it."""
+    """What stands at a dotted path (data.list.0.url); `NO_VALUE` where it leads nowhere. "" is all of it."""
     for step in filter(None, path.split(".")):
         if isinstance(value, dict) and step in value:
             value = value[step]
@@ -113,7 +104,7 @@ def day_of(value: Any) -> date | None:
 
 
 def _row(record: Any, page: Page) -> ListItem | None:
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or _CHANNEL & record.keys():
         return None
     fields = {re.sub(r"[_-]", "", k).lower(): v for k, v in reversed(record.items()) if isinstance(k, str)}
     title = next((t for k in _TITLES if (t := title_text(fields.get(k)))), "")
@@ -140,4 +131,4 @@ def _arrays(value: Any) -> Iterator[list[Any]]:
 
 
 def _weight(rows: Sequence[ListItem]) -> float:
-    return sum((3.0 if r.date else 1.0) + min(len(r.title), 30) / 30 for r in rows)
+    return sum((2.0 if r.date else 1.0) * (0.3 + min(len(r.title), 30) / 30) for r in rows)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from itertools import islice
 
 from lxml import html
 
@@ -44,6 +45,7 @@ _LIKE_ADDRESS = re.compile(
     r"^(?:https?:)?//|^\.{0,2}/|\.(?:s?html?|jsp|aspx?|php|pdf|docx?|do)(?:$|[?#])", re.I
 )
 _CALL = re.compile(r"([\w$]+)\s*\(\s*[\"']?([\w.-]{1,80})[\"']?")
+_PUBLISHED = re.compile(r"(?:发\s*布|公\s*开|公\s*布|上\s*网)\s*(?:日\s*期|时\s*间)")
 _TITLED = re.compile(r"tit|name|\bbt\b|subject", re.I)
 _MAX_LINKS = 3  # addresses in one row: the document, and beside it an interpretation or a category
 _OPENERS = ("href", "onclick", "data-href", "data-url", "data-link")
@@ -70,6 +72,15 @@ class Row:
     @cached_property
     def item(self) -> ListItem:
         return ListItem(self.link.title, self.link.url, self.day or day_in_address(self.link.url))
+
+
+@dataclass(frozen=True)
+class Answer(Page):
+    """A page whose visible rows are worked out once for all readers that ask."""
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        return html_rows(self)
 
 
 def html_rows(page: Page, tree: html.HtmlElement | None = None) -> tuple[Row, ...]:
@@ -105,7 +116,7 @@ def dated(rows: Iterable[Row]) -> int:
 
 
 def day_in_address(url: str) -> date | None:
-    """The day in a document's address (/202509/t20250915_1.html, /art/2025/9/15/): often, not always, the date shown."""
+    """The day in a document's address (/t20250915_1.html, /art/2025/9/15/): often, not always, the day shown."""
     for found in _ADDRESS_DAY.finditer(url):
         year, month, day = (part for part in found.groups() if part)
         if valid := parse_date(f"{year}-{month}-{day}"):
@@ -182,7 +193,7 @@ def _address(element: html.HtmlElement, page: Page) -> str | None:
 
 
 def _title(element: html.HtmlElement) -> str:
-    """The full title: the attribute where the text is cut or empty, else the text of the title's own element."""
+    """The full title: the attribute where the text is cut or empty, else the text of the title's element."""
     shown = _shown_title(element)
     attribute = element.get("title") or ""
     if "\n" in attribute and (labelled := _LABELLED.search(attribute)):
@@ -241,7 +252,7 @@ def _by_element(links: Iterable[Link]) -> dict[html.HtmlElement, Link]:
 
 
 def _blocks(tree: html.HtmlElement, links: Iterator[Link]) -> Iterator[tuple[Row, ...]]:
-    """Groups of rows: siblings, and siblings of like parents under one grandparent (a list cut into groups of five)."""
+    """Groups of rows: siblings, and siblings of like parents under one grandparent (lists cut into fives)."""
     by_element = _by_element(links)
     holders: dict[html.HtmlElement, None] = {}
     for element in by_element:
@@ -269,11 +280,8 @@ def _row(
     day: str | None = None,
 ) -> Row | None:
     """The row that an element makes, None where it holds no link or a whole list of them."""
-    inside: list[Link] = []
-    for inner in element.cssselect(link) if link else element.iter():
-        if inner in links:
-            inside.append(links[inner])
-    addresses = dict.fromkeys(found.url for found in inside)
+    inside = _links_inside(element, links, link)
+    addresses = {found.url for found in inside}
     if not addresses or (len(addresses) > _MAX_LINKS and not link):
         return None
     main = _main_link(inside)
@@ -287,20 +295,27 @@ def _row(
     return Row(element, main, len(addresses), found_day)
 
 
+def _links_inside(
+    element: html.HtmlElement, links: dict[html.HtmlElement, Link], selector: str | None
+) -> list[Link]:
+    """The links of a possible row; no more of a whole list than shows that it is one."""
+    if selector:
+        return [links[inner] for inner in element.cssselect(selector) if inner in links]
+    found = (links[inner] for inner in element.iter() if inner in links)
+    return list(islice(found, 4 * _MAX_LINKS))
+
+
 def _main_link(inside: list[Link]) -> Link:
-    """The document's link among those of a row: the longest title; of a picture and a title, the title."""
-    main = max(inside, key=lambda found: (not _CUT.search(found.title), len(found.title)))
+    """The document's link among those of a row: the longest title, of its spellings the one that is not cut."""
     longest = max(inside, key=lambda found: len(found.title))
-    if main.url != longest.url:
-        return longest
-    return main
+    spellings = [found for found in inside if found.url == longest.url and not _CUT.search(found.title)]
+    return max(spellings, key=lambda found: len(found.title), default=longest)
 
 
 def _printed_day(element: html.HtmlElement, link: Link) -> date | None:
     pieces = list(_pieces(element))
-    for piece in pieces:
-        if found := parse_date(piece):
-            return found
+    if printed := [(n, day) for n, piece in enumerate(pieces) if (day := parse_date(piece))]:
+        return _published(element, pieces, printed)
     rest = " ".join(piece for piece in pieces if piece not in link.title)
     if found := find_date(rest) or find_stacked_date(rest):
         return found
@@ -308,6 +323,29 @@ def _printed_day(element: html.HtmlElement, link: Link) -> date | None:
         if found := parse_date(inner.get("datetime") or inner.get("value") or ""):
             return found
     return _day_beside(element) or _month_and_day(pieces, link.url)
+
+
+def _published(element: html.HtmlElement, pieces: list[str], printed: list[tuple[int, date]]) -> date:
+    """Of several days in a row the one that a label or the table's head calls the day of publication."""
+    if len(printed) > 1:
+        for n, day in printed:
+            if _PUBLISHED.search(pieces[n]) or (n and _PUBLISHED.search(pieces[n - 1])):
+                return day
+        if cell := _published_cell(element):
+            return parse_date(cell) or printed[0][1]
+    return printed[0][1]
+
+
+def _published_cell(row: html.HtmlElement) -> str | None:
+    """The text of a table row's cell under the head 发布日期."""
+    table = next(row.iterancestors("table"), None) if row.tag == "tr" else None
+    head = next(table.iter("tr"), None) if table is not None else None
+    if head is None or head is row:
+        return None
+    for title, cell in zip(head, row, strict=False):
+        if _PUBLISHED.search(fold(title.text_content())):
+            return fold(cell.text_content())
+    return None
 
 
 def _pieces(element: html.HtmlElement) -> Iterator[str]:
