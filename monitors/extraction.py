@@ -227,7 +227,18 @@ def _bodies(reading: _Reading, quantity: Quantity) -> tuple[str, ...]:
 
 
 def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
-    return ()
+    """The figures of tables. Head and caption say what running text says in its sentence."""
+    text = reading.normal.text
+    for entry in tables.read_tables(text, reading.paragraphs, quantities):
+        paragraph = reading.paragraph_at(entry.quantity.number)
+        kind, year = kinds.kind_in_table(entry.head, "".join(entry.labels), entry.caption, entry.quantity, reading.genre,
+                                         paragraph.mode, reading.year)
+        if kind is None:
+            continue
+        bound = "<=" if kind == "subsidy" and kinds.limits(entry.head + entry.caption) and entry.quantity.bound == "=" else entry.quantity.bound
+        day = date(year or paragraph.year or 0, 12, 31) if kind == "target" and (year or paragraph.year) else None
+        yield _Statement(kind, entry.subject, replace(entry.quantity, bound=bound), day, None, None,
+                         _bodies(reading, entry.quantity), entry.row)
 
 
 # --- measures ---------------------------------------------------------------------------------------------

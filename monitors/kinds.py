@@ -172,6 +172,37 @@ def governed_by_limit(setting: Setting, quantity: Quantity) -> bool:
     return quantity.sort in ("money", "percent") and quantity.sort == "money" and bool(_LIMIT.search(setting.before(quantity)))
 
 
+def limits(words_: str) -> bool:
+    """Whether words name a limit, which makes every amount under them a maximum."""
+    return bool(_LIMIT.search(words_))
+
+
+_PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d\d年?$")
+_REPORTED_HEAD = re.compile(r"实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
+
+
+def kind_in_table(head: str, labels: str, caption: str, quantity: Quantity, genre: Genre, mode: Mode | None,
+                  year: int | None) -> tuple[Kind | None, int | None]:
+    """The kind of a table's figure and the year that its column stands for.
+
+    Money under a benefit's name is a subsidy. A column of a year or a plan is a target; one of a past year, or of
+    what was done, is progress; where head and caption are silent, the section and the document decide.
+    """
+    named = head + labels + caption
+    found = re.search(r"20\d\d", head)
+    column_year = int(found[0]) if found else None
+    if quantity.sort in ("money", "percent", "times", "months") and (_SUBSIDY.search(named) or _STANDARD.search(named)):
+        if not re.search(r"收入|投资|投入|覆盖率|占比|发放率|人均可支配", head + labels):
+            return (None if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels) else "subsidy"), None
+    if _CONTRIBUTION.search(head + labels):
+        return None, None
+    if _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):
+        return "progress", None
+    if _PLANNED_HEAD.search(head) or _PLANNED_HEAD.search(caption) or mode == "ahead":
+        return "target", column_year
+    return ("progress" if mode == "back" or genre in ("reply", "report", "unknown") else "target"), column_year
+
+
 def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     """Forward or back: duties first, then dates, then the words around, then the section, then the document."""
     own = setting.text[setting.clause[0] : quantity.end]

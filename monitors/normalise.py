@@ -32,6 +32,10 @@ _STARTS = re.compile(
 )
 
 
+# A figure that a line break cuts in two: 1|26个, 48|支. The line before must be more than a number in a column.
+_SPLIT_FIGURE = re.compile(r"[^\n|]*[一-鿿][^\n|]{0,2}\d[余多万亿]?\n[\d%个家所张处人名项支户台套座条件辆万亿元余多公平]")
+
+
 @dataclass(frozen=True, slots=True)
 class Normalised:
     """A normalised text and its pieces' places: piece `i` begins at `starts[i]` here and at `sources[i]` there."""
@@ -87,6 +91,8 @@ def _continues(text: str, line: int, end: int, resume: int) -> bool:
     Short lines and titles are lines of their own.
     """
     before = text[line:end]
+    if _SPLIT_FIGURE.fullmatch(text[max(line, end - 7) : end] + "\n" + text[resume : resume + 1]) and text[end:resume].count("\n") <= 4:
+        return True
     if resume >= len(text) or len(before) < 12 or before[-1] in _ENDS or "|" in before:
         return False
     after = text[resume : resume + 24].split("\n", 1)[0]

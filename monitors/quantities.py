@@ -106,7 +106,7 @@ _LIST_MARK = re.compile(r"[、和及与或/]|以及|或者|和/或|,(?=\d)")
 _EACH = re.compile(
     rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
     rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)})(?![升加度])"
-    rf"|(?P<year>(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?:内|累计|最高))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)")
+    rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;|]{0,6}限额)))|(?P<month>月度(?=[^,。;|]{0,8}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)")
 _BASE = re.compile(r"每?(?P<n>[百千万]|十万|百万|(?<=每)\d+万?|(?<=每)[一二三四五六七八九十百千万]+)(?P<noun>名|位|人口|人|常住人口|户|张|个|平方公里|平方米|公里|件|辆|亩|家)?"
                    r"(?=[一-鿿]{2,})")
 _BASE_SEEN = re.compile(r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口|户|张|个|平方公里|公里|件|辆|亩|家|老年)"
@@ -233,7 +233,7 @@ def _counts(text: str, start: int, unit: re.Match[str], value: float) -> bool:
         return value >= 2
     if _bound_before(text, start, start)[0] != "=":
         return True
-    if value == 1 or unit[0] in ("年", "日", "点", "时"):
+    if value == 1 or unit[0] in ("年", "日", "点", "时", "方", "瓦", "克", "升", "级", "面"):
         return False
     if unit[0] in _DURATIONS:
         return unit[0] in ("个月",)
@@ -245,6 +245,8 @@ def _counts(text: str, start: int, unit: re.Match[str], value: float) -> bool:
 
 def _lost_word(text: str, token: _Token) -> _Token:
     """The unit of a number that stands directly before a noun: 人 before people, 个 where a measure word got lost."""
+    if re.match(r"级|年|届|版|型", text[token.end : token.end + 1]):
+        return token
     after = re.match(r"(?:\(含\))?以上", text[token.end : token.end + 6])
     at = token.end + (after.end() if after else 0)
     if found := _VISITS.match(text, at):
@@ -408,7 +410,15 @@ def _clause_start(text: str, position: int) -> int:
     return at
 
 
+def sort_of_unit(unit: str) -> Sort:
+    """The sort of a quantity by its unit alone, as in a table."""
+    if unit.split("/")[0] in _MONEY:
+        return "money"
+    return "percent" if unit in ("%", "‰", "pp") else "times" if unit == "倍" else "count"
+
+
 _LIFE = re.compile(r"寿命|受教育年限")
+_MONTHS_OF = re.compile(r"[^,。;:|\d]{0,14}?(?:标准|工资|养老金|生活费|保障金|低保金)")
 _SERVICE_TIME = re.compile(r"服务|护理|照料|照护|培训|时长|课|实训")
 
 
@@ -422,8 +432,7 @@ def _sort(text: str, token: _Token) -> Sort | None:
     if unit == "倍":
         return "times"
     window = text[max(0, token.start - 24) : token.start]
-    if unit == "个月" and re.match(r"(?:的|基本|本市|当地|城乡|城镇|农村|全市|上年度?)*(?:最低生活保障|低保|保障|供养|救助|补助|补贴|工资|养老金)[一-鿿]{0,6}(?:标准|金|补贴|工资)?",
-                                   text[token.end : token.end + 24]):
+    if unit == "个月" and _MONTHS_OF.match(text, token.end):
         return "months"
     if unit in ("年", "岁", "周岁") and _LIFE.search(window):
         return "count"
@@ -460,7 +469,7 @@ def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
         gap = window[at + len(word) :]
         if bound in ("~", "<", ">") and gap and not re.fullmatch(r"(?:为|到|了|每[一-鿿]{1,2})*", gap):
             continue
-        if gap and not _GAP_OK.fullmatch(gap):
+        if gap and not _GAP_OK.fullmatch(gap) and not (word in ("至少", "最少", "起码") and re.fullmatch(r"[一-鿿]{1,5}", gap)):
             continue
         start = position - len(window) + at
         if word in ("不超过",) and window[max(0, at - 2) : at] in ("最高", "最长", "累计"):
@@ -489,7 +498,7 @@ def _rated(text: str, masked: str, token: _Token, sort: Sort, before: Quantity |
         per = _trigger(masked, token.start)
     if rates and token.start - rates[-1].end() <= 6 and not any(c in text[rates[-1].end() : token.start] for c in ",。;"):
         start = min(start, _first_touching(rates, token.start))
-    return "/".join([name, *_ordered(per)]), start
+    return "/".join([name, *ordered_rates(per)]), start
 
 
 def _first_touching(rates: list[re.Match[str]], position: int) -> int:
@@ -506,13 +515,19 @@ def _rate_names(rate: re.Match[str]) -> list[str]:
         return [_PER_NAME.get(rate["counted"], rate["counted"])]
     if rate["each"]:
         return ["床", "日"] if rate["each"] == "床日" else [_PER_NAME.get(rate["each"], rate["each"])]
-    if rate["year"]:
-        return ["年"]
+    if rate["year"] or rate["month"]:
+        return ["年" if rate["year"] else "月"]
     return ["人", "月"] if rate["head"] else []
 
 
-def _ordered(per: list[str]) -> list[str]:
+def rates_named(words_: str) -> list[str]:
+    """What the words of a table's head say that an amount is per: 每人每月 → 人, 月."""
+    return [name for rate in _EACH.finditer(words_) for name in _rate_names(rate)]
+
+
+def ordered_rates(per: list[str]) -> list[str]:
     """Things first, then occasions, time last; each once."""
+    per = [_PER_NAME.get(name, name) for name in per]
     rank = dict.fromkeys([*_TIMES, "日"], 2) | dict.fromkeys(_EVENTS, 1)
     return sorted(dict.fromkeys(per), key=lambda name: rank.get(name, 0))
 

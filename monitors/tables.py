@@ -1,8 +1,195 @@
-"""Figures in tables: a run of lines whose cells are joined by bars."""
+"""Figures in tables: a run of lines whose cells are joined by bars.
+
+`↑` stands for a cell that a row span continues from above, `←` for one that a column span continues from the left. A
+unit may stand in the cell, in the head of its column, in a column of units, or in the caption above the table.
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from monitors.numerals import MULTIPLIERS, round_value
+from monitors.quantities import Quantity, ordered_rates, rates_named, sort_of_unit
+from monitors.structure import Paragraph
+from monitors.vocabulary import canonical_units, measure_words
+from storage.records import Bound
+
+_CATALOGUE = re.compile(r"索引号|发布日期|公开方式|发布机构|发文机关|主题分类|有效性|成文日期|联系电话")
+_RULER = re.compile(r"[-:|=+]*")
+_BARE = re.compile(r"(?P<bound>[≥≤><]=?|不低于|不少于|不超过|最高|至少|约|近)?(?P<low>\d+(?:\.\d+)?)(?:[-~至](?P<high>\d+(?:\.\d+)?))?(?P<after>以上|以内|以下|左右)?")
+_BOUNDS: dict[str, Bound] = {
+    "≥": ">=", ">=": ">=", "≤": "<=", "<=": "<=", ">": ">", "<": "<", "不低于": ">=", "不少于": ">=", "至少": ">=", "不超过": "<=",
+    "最高": "<=", "约": "~", "近": "~", "以上": ">=", "以内": "<=", "以下": "<=", "左右": "~",
+}
+_UNIT = re.compile(r"(?:单位:?|[(:])(?P<unit>[^()|:。;]{1,14}?)(?=\)|$|\||。)")
+_NUMBERING = re.compile(r"序号|编号|备注|说明|文件|依据|电话|日期|时间$")
+_GENERIC_HEAD = re.compile(r"^(?:标准|金额|数量|目标值?|数值|指标值?|\d{4}年?(?:目标值?)?|计划数?|任务数?|补贴标准|补助标准|保障标准|小计|合计)?$")
+_NO_ROW = re.compile(r"^(?:序号|\d{1,3}|[一二三四五六七八九十]{1,3}|\([一二三四五六七八九十]{1,3}\)|[□、.]*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: its printed span and the words that hold for it (those of the cell that spans into it)."""
+
+    start: int
+    end: int
+    words: str
+    printed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A figure of a table with the words that place it: labels of its row, head of its column, caption."""
+
+    quantity: Quantity
+    labels: tuple[str, ...]
+    head: str
+    caption: str
+    row: tuple[int, int]
+
+    @property
+    def subject(self) -> str:
+        """Row label and column head as one name."""
+        head = re.sub(r"\([^()]*\)|单位:?.*$", "", self.head)
+        parts = [*self.labels, "" if _GENERIC_HEAD.match(head) and self.labels else head]
+        return "".join(dict.fromkeys(part for part in parts if part))[:60] or self.caption[:30]
 
 
 def is_row(text: str, start: int, end: int) -> bool:
     """Whether the line `text[start:end]` is a row of a table."""
     return "|" in text[start : min(end, start + 4000)]
+
+
+def read_tables(text: str, paragraphs: Sequence[Paragraph], quantities: Sequence[Quantity]) -> Iterator[Entry]:
+    """The figures of all tables of a normalised text, in text order. Tables of catalogue data hold none."""
+    at = 0
+    by_start = sorted(quantities, key=lambda q: q.number)
+    while at < len(paragraphs):
+        if not is_row(text, paragraphs[at].start, paragraphs[at].end):
+            at += 1
+            continue
+        first = at
+        while at < len(paragraphs) and is_row(text, paragraphs[at].start, paragraphs[at].end):
+            at += 1
+        caption = "".join(_caption_line(text, p) for p in paragraphs[max(0, first - 3) : first])
+        lines = [(p.start, p.end) for p in paragraphs[first:at]]
+        if not _CATALOGUE.search(text, lines[0][0], min(lines[-1][1], lines[0][0] + 400)):
+            yield from _table(text, _grid(text, lines), caption, _within(by_start, lines))
+
+
+def _caption_line(text: str, paragraph: Paragraph) -> str:
+    return text[max(paragraph.start, paragraph.end - 70) : paragraph.end]
+
+
+def _within(quantities: list[Quantity], lines: list[tuple[int, int]]) -> list[Quantity]:
+    return [q for q in quantities if lines[0][0] <= q.number < lines[-1][1]]
+
+
+def _grid(text: str, lines: list[tuple[int, int]]) -> list[list[Cell]]:
+    rows: list[list[Cell]] = []
+    for start, end in lines:
+        if _RULER.fullmatch(text[start:end]):
+            continue
+        row: list[Cell] = []
+        for piece in re.finditer(r"[^|]*(?:\||$)", text[start:end]):
+            if piece.start() == end - start and row:
+                break
+            printed = piece[0].removesuffix("|")
+            words = printed
+            if printed == "↑" and rows and len(row) < len(rows[-1]):
+                words = rows[-1][len(row)].words
+            elif printed == "←" and row:
+                words = row[-1].words
+            row.append(Cell(start + piece.start(), start + piece.start() + len(printed), words, printed))
+        rows.append(row)
+    return rows
+
+
+def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Quantity]) -> Iterator[Entry]:
+    heads = _head_rows(rows, quantities)
+    columns = max((len(row) for row in rows), default=0)
+    names = ["".join(dict.fromkeys(row[c].words for row in rows[:heads] if c < len(row))) for c in range(columns)]
+    units = next((c for c, name in enumerate(names) if re.fullmatch(r"(?:计量)?单位", name)), None)
+    for row in rows[heads:]:
+        labels = tuple(c.words for i, c in enumerate(row) if i != units and _labels(c, names[i], quantities))
+        for i, cell in enumerate(row):
+            if _NUMBERING.search(names[i]) or cell.printed in ("", "↑", "←") or i == units:
+                continue
+            for quantity in _cell_quantities(cell, names[i], row[units].words if units is not None and units < len(row) else "",
+                                             caption, quantities):
+                yield Entry(quantity, tuple(x for x in labels if x != cell.words)[:4], names[i], caption, (row[0].start, row[-1].end))
+
+
+def _head_rows(rows: list[list[Cell]], quantities: list[Quantity]) -> int:
+    """How many rows at the top hold no figure: they are the head, if figures follow."""
+    count = 0
+    for row in rows[:4]:
+        if any(_BARE.fullmatch(c.words) for c in row) or any(row[0].start <= q.number < row[-1].end for q in quantities):
+            break
+        count += 1
+    return min(count, max(1, len(rows) - 1)) if count else 0
+
+
+def _labels(cell: Cell, head: str, quantities: list[Quantity]) -> bool:
+    if _NO_ROW.match(cell.words) or _NUMBERING.search(head) or _BARE.fullmatch(cell.words) or cell.printed == "←":
+        return False
+    return not any(cell.start <= q.number < cell.end for q in quantities) and len(cell.words) <= 40
+
+
+def _cell_quantities(cell: Cell, head: str, row_unit: str, caption: str, quantities: list[Quantity]) -> Iterator[Quantity]:
+    own = [q for q in quantities if cell.start <= q.number < cell.end]
+    if own:
+        yield from (_with_rate_of(q, head + caption) for q in own)
+        return
+    found = _BARE.fullmatch(cell.printed)
+    unit = _unit(row_unit) or _head_unit(head) or _head_unit(caption)
+    if not found or not unit:
+        return
+    scale, name = unit
+    low = float(found["low"]) * scale
+    high = float(found["high"]) * scale if found["high"] else None
+    bound = _BOUNDS.get(found["bound"] or "", _BOUNDS.get(found["after"] or "", "="))
+    yield Quantity(
+        cell.start, cell.end, cell.start, cell.end, None if high is not None else round_value(low),
+        None if high is None else round_value(low), None if high is None else round_value(high),
+        name, bound, sort_of_unit(name))
+
+
+def _with_rate_of(quantity: Quantity, head: str) -> Quantity:
+    """An amount whose cell names no rate takes the one that the head or caption names (每人每月, 元/人/月)."""
+    if quantity.sort != "money" or "/" in quantity.unit:
+        return quantity
+    unit = _head_unit(head)
+    rates = unit[1].split("/")[1:] if unit and unit[1].startswith("元/") else rates_named(head)
+    return quantity if not rates else replace(quantity, unit="/".join([quantity.unit, *ordered_rates(rates)]))
+
+
+def _head_unit(words: str) -> tuple[float, str] | None:
+    """The unit that a head or caption announces: (元/人/月), 单位:万元."""
+    for found in reversed(list(_UNIT.finditer(words))):
+        unit = _unit(found["unit"])
+        if unit:
+            return unit
+    return None
+
+
+def _unit(words: str) -> tuple[float, str] | None:
+    """A unit in words with its scale: 万元/年 → (10000, 元/年). None where the words are no unit."""
+    scale = 1.0
+    for name, factor in sorted(MULTIPLIERS.items(), key=lambda item: -len(item[0])):
+        if words.startswith(name) and not measure_words().match(words):
+            scale, words = factor, words[len(name) :]
+            break
+    found = measure_words().match(words)
+    if not found:
+        return None
+    rest = words[found.end() :]
+    per = [p for p in re.split(r"[/·.每()]", rest) if p]
+    if rest and not re.fullmatch(r"(?:[/·.每(]?[一-鿿]{1,3}\)?)*", rest):
+        return None
+    if rest and rest[0] not in "/·每(":
+        return None
+    name = canonical_units().get(found[0], found[0])
+    return scale, "/".join([name, *ordered_rates(per)]) if per else name
