@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from storage.addresses import normal_address
 from storage.archive import get_blob, put_blob
 from storage.columns import AnyRow, storable
 from storage.database import Prepared, insert_into
 from storage.errors import StorageError
-from storage.identity import normal_url
 from storage.records import Capture, Outcome
 from storage.tables import captures, documents, pages, sources
 
@@ -146,7 +146,9 @@ def settle_unreadable(conn: sa.Connection, page_id: int, sha256: str | None) -> 
 
 def first_capture_at(conn: sa.Connection, page_id: int) -> datetime | None:
     """When the page was first asked for."""
-    first = sa.select(captures.c.fetched_at).where(captures.c.page_id == page_id).order_by(captures.c.id).limit(1)
+    first = (
+        sa.select(captures.c.fetched_at).where(captures.c.page_id == page_id).order_by(captures.c.id).limit(1)
+    )
     return conn.execute(first).scalar()
 
 
@@ -191,8 +193,9 @@ def due_documents(
     """The pages of known documents to read in this pass, the newest document first.
 
     The contract's recheck: the `newest` documents of a source in every pass; the older ones in rotation, the
-    longest unread first, so many that each is read once in `within_days`. Pages that were met but never read are
-    tried as well, until they failed `UNREAD_TRIES` times in a row, were gone twice or hold nothing readable.
+    longest unread first, so many that each is read once in `within_days`. Pages that were met but never read
+    are tried as well, until they failed `UNREAD_TRIES` times in a row, were gone twice or hold nothing
+    readable.
     """
     known = _known_pages(source)
     fresh = conn.execute(known.limit(newest)).all()
@@ -235,7 +238,9 @@ def _insert_pages(conn: sa.Connection, urls: list[str], source: str, kind: PageK
     for url in urls:
         if len(url.encode("utf-8", "replace")) > URL_LIMIT:
             raise StorageError(f"{url[:80]}…: longer than {URL_LIMIT} bytes; leave it out with `exclude`")
-    rows = [{"url": url, "normal_url": normal_url(url), "source_id": source, "kind": kind} for url in urls]
+    rows = [
+        {"url": url, "normal_url": normal_address(url), "source_id": source, "kind": kind} for url in urls
+    ]
     conn.execute(insert_into(conn, pages).on_conflict_do_nothing(), rows)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 
 from storage import migrations
 from storage.columns import dump_json
-from storage.errors import StorageError
+from storage.errors import StorageError as StorageError
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another one before it gives up
 

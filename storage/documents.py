@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from storage.addresses import normal_address
 from storage.archive import get_blob, put_blob
 from storage.columns import AnyRow, storable
 from storage.database import insert_into
-from storage.identity import normal_number, normal_url, short_key
+from storage.identity import normal_number, short_key
 from storage.records import Attachment, Document, DocumentRef, Figure, Measure, Status
 from storage.tables import captures, document_keys, documents, pages, statements, versions
 
@@ -371,9 +372,9 @@ def measure_of(row: sa.RowMapping) -> Measure:
 
 
 def _documents_at(conn: sa.Connection, url: str) -> tuple[StoredDocument, ...]:
-    shown = sa.select(pages.c.document_id).where(pages.c.normal_url == normal_url(url))
+    shown = sa.select(pages.c.document_id).where(pages.c.normal_url == normal_address(url))
     named = sa.select(document_keys.c.document_id).where(
-        document_keys.c.key == short_key(f"url:{normal_url(url)}")
+        document_keys.c.key == short_key(f"url:{normal_address(url)}")
     )
     here = documents.c.id.in_(shown.union(named))
     return _stored(conn, _DOCUMENTS.where(here).order_by(documents.c.id))

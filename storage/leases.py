@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from storage.database import Database, insert_into
 from storage.tables import leases
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    name: str
-    holder: str
-    until: datetime
 
 
 def acquire(db: Database, name: str, holder: str, seconds: float, now: datetime) -> bool:
@@ -46,7 +38,8 @@ def release(db: Database, name: str, holder: str) -> None:
         conn.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
 
 
-def held_by(conn: sa.Connection, name: str) -> Lease | None:
+def holder(db: Database, name: str) -> str | None:
     """Who holds the lease, or held it last."""
-    row = conn.execute(sa.select(leases).where(leases.c.name == name)).first()
-    return Lease(**row._mapping) if row else None
+    with db.read() as conn:
+        found: str | None = conn.execute(sa.select(leases.c.holder).where(leases.c.name == name)).scalar()
+    return found

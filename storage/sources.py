@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
@@ -69,10 +69,10 @@ def save_pass(conn: sa.Connection, state: SourceState) -> None:
     conn.execute(sources.update().where(sources.c.id == state.id).values(values))
 
 
-def due_sources(conn: sa.Connection, now: datetime, limit: int = 1000) -> Sequence[SourceState]:
-    """The sources whose time has come, the longest overdue first."""
-    due = _STATES.where(sources.c.next_due_at <= now).order_by(sources.c.next_due_at).limit(limit)
-    return [_state(row) for row in conn.execute(due)]
+def due_sources(conn: sa.Connection, now: datetime, limit: int = 1000) -> list[str]:
+    """The ids of the sources whose time has come, the longest overdue first."""
+    due = sa.select(sources.c.id).where(sources.c.next_due_at <= now)
+    return list(conn.execute(due.order_by(sources.c.next_due_at).limit(limit)).scalars())
 
 
 def _state(row: AnyRow) -> SourceState:
