@@ -25,6 +25,7 @@ _GENERIC = re.compile(
     r"(?:点击|请|立即|在线|我要)?(?:此处|这里)?(?:下载|查看|预览|打开|浏览|阅读)(?:附件|文件|原文|全文|PDF|pdf|文档|此处|这里|版)?|附件(?:下载)?|download|file|原文下载"
     r"|PDF版?|pdf版?|Word版?|OFD版?|ofd版?|文字版|图片版"
 )
+_NUMBERING = re.compile(r"^(?:附件|[\d一二三四五六七八九十]{1,3}[.．、:：]|[:：])+")
 _NOT_NEAR = re.compile(r"header|footer|foot|nav|menu|sidebar|side-bar|related|relevant|xgwz|xgwj|friend", re.IGNORECASE)
 _MAX_LIST = 200
 
@@ -44,7 +45,7 @@ def find_attachments(
             for url, name in _references(element, page, told=chosen is not None):
                 key = normal_address(url)
                 known = found.get(key)
-                if known is None or _is_generic(known.name) and not _is_generic(name):
+                if known is None or (_is_generic(known.name) and not _is_generic(name)):
                     found[key] = Attachment(name, url)
     return tuple(found.values())[:_MAX_LIST]
 
@@ -53,12 +54,12 @@ def is_attachment_line(text: str, attachments: Iterable[Attachment]) -> bool:
     """Whether a linked line of the body is nothing but an attachment's name."""
     key = _stem(text)
     return any(key and key in (_stem(a.name), _stem(unquote(a.url.rsplit("/", 1)[-1]))) for a in attachments) or (
-        bool(_FILE.search(text.strip())) or _is_generic(text)
+        bool(_FILE.search(text.strip())) or _is_generic(_stem(text))
     )
 
 
 def _stem(name: str) -> str:
-    return _FILE.sub("", bare(name)).lstrip("0123456789.、:：附件")
+    return _FILE.sub("", _NUMBERING.sub("", bare(name)))
 
 
 def _near(body: HtmlElement) -> HtmlElement:
@@ -125,7 +126,7 @@ def _is_file(url: str) -> bool:
     except ValueError:
         return False
     path = unquote(parts.path)
-    if _FILE.search(path) or _DOWNLOAD_PATH.search(path) and parts.query:
+    if _FILE.search(path) or (_DOWNLOAD_PATH.search(path) and parts.query):
         return True
     if not parts.query or _VIEWER.search(path):
         return False

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxml import etree
 from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement
 
+from crawler.labels import is_catalogue
 from crawler.page import BODY_MARK, Line, Page, bare, lines_of
 from crawler.tables import table_lines
 
@@ -83,10 +84,6 @@ _PLACE = re.compile(r"(?:您?的?(?:当前|现在)?(?:所在)?(?:的)?位置(?:�
 _BRACKETS = re.compile(r"[\[\]【】()（）〖〗「」『』|｜,，、;；\s]+")
 _AFTER_COLON = re.compile(r"([:：])\s+")
 _ATTACHMENT_HEAD = re.compile(r"(?:相关|点击下载)?附件(?:下载|列表|资料)?[:：]?|(?:文件|资料)下载[:：]?")
-_CATALOGUE = re.compile(
-    r"索引号|主题分类|组配分类|体裁分类|发文机关|发布机构|发文机构|发布机关|成文日期|生成日期|发文字号|文号|公开方式|公开范围|公开形式"
-    r"|公开时限|公开程序|有效性|主题词|文件状态|时效性|实施日期|失效日期|废止日期|统一编号|信息索取号|信息类别|发布日期|内容概述|名称|标题"
-)
 _FIGURE = re.compile(r"\d[\d,.]*\s?(?:%|％|万|亿|元|张|家|个|人|名|所|户|亩|平方米|公里|吨)")
 
 
@@ -116,6 +113,7 @@ def find_body(page: Page, title: str, selector: str | None = None, html: str = "
         element, lines = _told_by_trafilatura(page, html)
         if lines:
             warnings.append("body: no known container; the text was told from the layout")
+            lines = [*(replace(line, heading=True) for line in lines[:4]), *lines[4:]]
             return Body(_texts(lines, title), element, tuple(warnings))
         element = element if element is not None else _hidden_container(page, title)
     if element is None:
@@ -155,15 +153,6 @@ def _is_furniture(element: HtmlElement) -> bool:
     if names != " " and any(_FURNITURE_NAME.search(name) for name in names.split()):
         return True
     return element.tag in ("table", "ul", "dl", "div") and is_catalogue(element)
-
-
-def is_catalogue(element: HtmlElement) -> bool:
-    """Whether an element is the disclosure catalogue: a short thing that names three of its labels."""
-    text = bare("".join(element.itertext()))
-    if len(text) > 800 or "号" not in text and "机" not in text:
-        return False
-    labels = set(_CATALOGUE.findall(text))
-    return len(labels) >= 3 and len(text) < 60 + 60 * len(labels)
 
 
 # --- the container ---
@@ -242,7 +231,8 @@ def _told_by_trafilatura(page: Page, html: str) -> tuple[HtmlElement | None, lis
         told = trafilatura.extract(html, include_comments=False, include_tables=True, favor_recall=True) or ""
     except Exception:  # whatever damaged markup does to it, there may be other ways to the text
         told = ""
-    passages = [key for line in told.splitlines() if len(key := bare(line.strip("|- "))) >= 8]
+    parts = (part for line in told.splitlines() for part in line.split("|"))
+    passages = [key for part in parts if len(key := bare(part.strip("- "))) >= 8]
     if sum(map(len, passages)) < _ENOUGH:
         return None, []
     element = _around(page.root, passages)

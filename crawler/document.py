@@ -11,18 +11,16 @@ from importlib import resources
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from lxml import etree
-
 from crawler.attachments import find_attachments, is_attachment_line
 from crawler.body import Body, find_body, missing_figures, select
 from crawler.encoding import decode_with_evidence
 from crawler.kinds import UnreadableFile, sniff
-from crawler.page import Page, bare, parse_page, resolve
 from crawler.metadata import page_catalogue, page_metadata, page_title, text_metadata
+from crawler.page import Page, parse_page, resolve
 from storage.records import Attachment, Document
 
 _MODULES = (
-    *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "kinds", "metadata"),
+    *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "kinds", "labels", "metadata"),
     *("office", "ofd", "page", "paragraphs", "pdf", "tables"),
 )
 _LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
@@ -63,7 +61,7 @@ READER: str = _fingerprint()
 
 
 def read_document(
-    body: bytes, url: str, content_type: str | None = None, rules: DetailRules = DetailRules()  # noqa: B008
+    body: bytes, url: str, content_type: str | None = None, rules: DetailRules = DetailRules()
 ) -> Document:
     """The document that a page shows.
 

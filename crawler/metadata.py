@@ -15,45 +15,10 @@ from lxml import etree
 from lxml.html import HtmlElement
 
 from crawler.dates import find_date, parse_date
-from crawler.page import BLOCKS, Page, bare, is_heading, squeeze
+from crawler.labels import cells_as_units, is_catalogue_line, is_nothing, units_of, values_behind_labels
+from crawler.page import Page, bare, is_heading, squeeze
 from storage.records import Status
 
-# Labels of the catalogue by field, the surest first; the last row only ends the value before it.
-_LABELS: dict[str, tuple[str, ...]] = {
-    "index_number": ("索引号", "信息索引号", "索引编号", "索引码", "信息索取号", "索取号", "信息索引"),
-    "doc_number": ("发文字号", "文号", "文件字号", "文件编号", "发文文号", "公文文号", "发文号", "文件文号", "发布文号", "文件号"),
-    "publisher": (
-        *("发布机构", "发文机关", "发文机构", "发布机关", "发布单位", "发文单位", "制发机关", "制定机关", "颁布机关", "公开机构"),
-        *("公开单位", "发布部门", "发文部门", "信息发布机构", "公开责任部门", "责任部门", "发布者"),
-    ),
-    "source": ("信息来源", "稿件来源", "文章来源", "新闻来源", "内容来源", "来源", "文章出处", "出处", "供稿单位", "来源单位"),
-    "published_on": (
-        *("发布日期", "发布时间", "公开日期", "公布日期", "信息发布日期", "公开时间", "发表时间", "发表日期", "上传时间"),
-        *("信息时间", "发稿时间", "更新时间", "更新日期", "日期", "时间"),
-    ),
-    "issued_on": (
-        *("成文日期", "成文时间", "生成日期", "生成时间", "发文日期", "发文时间", "印发日期", "制发日期", "签发日期", "制定日期", "颁布日期"),
-    ),
-    "status": ("有效性", "文件状态", "时效性", "效力状态", "时效状态", "文件有效性", "信息有效性", "文件时效性", "是否有效", "时效", "效力", "文件效力"),
-    "title": ("标题", "名称", "信息名称", "文件名称", "信息标题", "文件标题", "公文名称"),
-    "": (
-        *("主题分类", "分类", "组配分类", "体裁分类", "信息分类", "信息类别", "公开范围", "公开方式", "公开形式", "公开时限"),
-        *("公开程序", "主题词", "关键词", "实施日期", "施行日期", "生效日期", "失效日期", "废止日期", "统一编号", "服务对象", "内容概述", "内容概要"),
-        *("摘要", "浏览次数", "浏览量", "点击数", "点击次数", "点击量", "阅读次数", "阅读量", "访问次数", "字体", "字号", "打印", "分享", "分享到"),
-        *("责任编辑", "编辑", "作者", "审核", "公开类别", "公开属性", "主题导航", "所属机构", "联系方式", "文种", "备注", "有效期", "语种"),
-        *("保护视力色", "视力保护色", "解读", "政策解读", "附件", "重要程度", "发布级别", "载体类型", "记录形式", "信息格式", "附加说明"),
-    ),
-}
-_FIELD_OF = {label: name for name, labels in _LABELS.items() for label in labels}
-_RANK = {label: rank for labels in _LABELS.values() for rank, label in enumerate(labels)}
-_EDGE = "\x1f"  # stands in a unit where one inline element ends and the next begins
-_LABEL = re.compile(
-    r"(?:(?<=^)|(?<=[\s\x1f|;；，,、【\[（(]))("
-    + "|".join(r"[\s\x1f]*".join(label) for label in sorted(_FIELD_OF, key=lambda x: -len(x)))
-    + r")[\s\x1f】\]）)]*?(?:[\s\x1f】\]）)]*[:：]|(?=\x1f)|$)"
-)
-_MAX_UNIT = 600  # characters: a longer unit is prose
-_NOTHING = frozenset(("", "无", "暂无", "-", "--", "---", "—", "——", "/", "空", "null", "NULL", "无文号", "none", "None", "其他", "〔〕号", "〔〕"))
 _STATUSES: dict[str, Status] = {
     **dict.fromkeys(("有效", "现行有效", "继续有效", "全文有效", "生效", "已生效", "是", "部分有效", "正在生效", "有效文件"), "in_force"),
     **dict.fromkeys(("失效", "已失效", "全文失效", "否", "过期", "已过期", "无效", "宣布失效", "自动失效", "到期失效"), "expired"),
@@ -72,6 +37,7 @@ NUMBER = re.compile(
     r"|[\u4e00-\u9fa5]{2,20}令(?:第\d{1,4}号|[〔\[（(](?:19|20)\d{2}[〕\]）)]第?\d{1,4}号)"
 )
 _YEAR_BRACKETS = re.compile(r"[\[［（(【﹝「〈]((?:19|20)\d{2})[\]］）)】﹞」〉]")
+_HEAD_OF_TEXT = 60  # lines of a bare text in which a catalogue may stand
 _HEAD_LINES = 8  # a red-head document has its number here, above or below its title
 _SIGN_OFF = re.compile(
     r"(?:[\u4e00-\u9fa5（）()、]{0,40})((?:19|20)\d{2}年\d{1,2}月\d{1,2}日|[二一][〇○零O0一二三四五六七八九]{3}年[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}日)"
@@ -128,7 +94,7 @@ def page_metadata(page: Page, catalogue: Catalogue, lines: Sequence[str], title:
 
 def text_metadata(lines: Sequence[str], title: str = "") -> Metadata:
     """The same from bare lines: a file, or a page that somebody saved as text."""
-    catalogue = catalogue_of(line.replace(" | ", _EDGE + " ") for line in lines[:60])
+    catalogue = text_catalogue(lines[:_HEAD_OF_TEXT])
     body = [line for line in lines if not is_catalogue_line(line)]
     title = catalogue.get("title") or title or _title_from(body)
     return Metadata(
@@ -147,71 +113,12 @@ def text_metadata(lines: Sequence[str], title: str = "") -> Metadata:
 
 def page_catalogue(page: Page) -> Catalogue:
     """The catalogue and info line of a page, in whatever shape they are printed."""
-    return catalogue_of(_units(page.root))
+    return Catalogue(values_behind_labels(units_of(page.root)))
 
 
-def catalogue_of(units: Iterable[str]) -> Catalogue:
-    """Values behind known labels. A label alone in its unit (a cell, a dt) has its value in the next unit."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    waiting: str | None = None
-    for unit in units:
-        hits = list(_LABEL.finditer(unit)) if len(unit) <= _MAX_UNIT else []
-        if waiting and (not hits or hits[0].start() > 0):
-            _keep(found, waiting, unit[: hits[0].start()] if hits else unit)
-        waiting = None
-        ends = [*(hit.start() for hit in hits[1:]), len(unit)]
-        for hit, end in zip(hits, ends, strict=False):
-            value = unit[hit.end() : end]
-            if not _value(value) and end == len(unit):
-                waiting = bare_label(hit[1])
-            else:
-                _keep(found, bare_label(hit[1]), value)
-    return Catalogue({name: [v for _, v in sorted(rows, key=lambda r: r[0])] for name, rows in found.items()})
-
-
-def bare_label(label: str) -> str:
-    return bare(label.replace(_EDGE, ""))
-
-
-def _keep(found: dict[str, list[tuple[int, str]]], label: str, value: str) -> None:
-    name, value = _FIELD_OF[label], _value(value)
-    if name and value and len(value) <= 200:
-        found.setdefault(name, []).append((_RANK[label], value))
-
-
-def _value(text: str) -> str:
-    text = squeeze(text.replace(_EDGE, " ")).strip(" :：|;；【】[]")
-    return "" if bare(text) in _NOTHING else text
-
-
-def _units(root: HtmlElement) -> Iterable[str]:
-    """The text of each block and cell in page order, with `_EDGE` where inline elements meet.
-
-    A unit with form fields is left out: a search form names labels and offers all values.
-    """
-    pieces: list[str] = []
-    form = False
-    for event, node in etree.iterwalk(root, events=("start", "end")):
-        block = node.tag in BLOCKS or node.tag == "br"
-        if block and pieces:
-            if not form:
-                yield squeeze("".join(pieces)).strip(_EDGE + " ")
-            pieces, form = [], False
-        if event == "start":
-            form = form or node.tag in ("input", "select", "textarea", "button")
-            text = node.text
-        else:
-            text = node.tail
-        if not block:
-            pieces.append(_EDGE)
-        if text and not text.isspace():
-            pieces.append(text)
-
-
-def is_catalogue_line(line: str) -> bool:
-    """Whether a line of bare text is a row of the catalogue: it begins with a label and holds another."""
-    hits = _LABEL.findall(line.replace(" | ", _EDGE + " ")) if len(line) <= _MAX_UNIT else []
-    return len(hits) >= 2
+def text_catalogue(lines: Iterable[str]) -> Catalogue:
+    """The catalogue where it stands as lines of bare text."""
+    return Catalogue(values_behind_labels(map(cells_as_units, lines)))
 
 
 # --- fields ---
@@ -219,7 +126,7 @@ def is_catalogue_line(line: str) -> bool:
 
 def doc_number(text: str | None) -> str | None:
     """文号 without white space and with 〔〕 around the year; None for none."""
-    if text is None or (text := bare(text)) in _NOTHING or not any(c.isdigit() for c in text):
+    if text is None or is_nothing(text := bare(text)) or not any(c.isdigit() for c in text):
         return None
     return _YEAR_BRACKETS.sub(r"〔\1〕", text) if len(text) <= 60 else None
 
@@ -256,7 +163,7 @@ def _publisher(catalogue: Catalogue, metas: Mapping[str, str]) -> str | None:
     if named and len(named) <= 80:
         return _without_here(named)
     for source in (metas.get("contentsource"), catalogue.get("source"), metas.get("source")):
-        if source and bare(source) not in _NOTHING and len(source) <= 60:
+        if source and not is_nothing(source) and len(source) <= 60:
             return _without_here(source) or _site(metas)
     return None
 
@@ -267,7 +174,7 @@ def _without_here(source: str) -> str | None:
     for word in ("本网站", "本网", "本站"):
         text = text.removeprefix(word)
     text = text.strip(" :：-—|/")
-    return None if not text or text in _HERE or bare(text) in _NOTHING or text.startswith("http") else text
+    return None if not text or text in _HERE or is_nothing(text) or text.startswith("http") else text
 
 
 def _site(metas: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from crawler.kinds import UnreadableFile
@@ -258,9 +258,7 @@ class _RtfReader:
     def _word(self, word: bytes, argument: bytes | None) -> None:
         if word == b"uc" and argument:
             self._after = max(0, min(int(argument), 4))
-        elif word in _RTF_UNSEEN:
-            self._skip = True
-        elif word == b"bin" and argument:
+        elif word in _RTF_UNSEEN or (word == b"bin" and argument):
             self._skip = True
         elif not self._skip and (text := _RTF_BREAKS.get(word) or _RTF_SIGNS.get(word)):
             self._flush()

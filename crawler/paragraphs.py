@@ -61,16 +61,19 @@ def _is_page_number(line: Printed) -> bool:
 
 
 def _without_running_heads(pages: list[list[Printed]]) -> list[list[Printed]]:
-    """Drop the first or last line where most pages have the same one (digits aside)."""
+    """Drop the first or last line where most pages have the same one (digits aside, from three pages on)."""
+    digits_count = len(pages) < 3
     for at in (0, -1):
-        counts = Counter(_key(page[at]) for page in pages if page)
-        repeated = {key for key, count in counts.items() if key and count >= 3 and count > len(pages) / 2}
-        pages = [_cut(page, at) if page and _key(page[at]) in repeated else page for page in pages]
+        counts = Counter(_key(page[at], digits_count) for page in pages if page)
+        repeated = {key for key, count in counts.items() if key and count >= 2 and count > len(pages) / 2}
+        pages = [_cut(page, at) if page and _key(page[at], digits_count) in repeated else page for page in pages]
     return pages
 
 
-def _key(line: Printed) -> str:
-    return "" if line.whole or len(line.text) > 60 else re.sub(r"\d+", "#", squeeze(line.text))
+def _key(line: Printed, digits_count: bool) -> str:
+    if line.whole or len(line.text) > 60:
+        return ""
+    return squeeze(line.text) if digits_count else re.sub(r"\d+", "#", squeeze(line.text))
 
 
 def _cut(page: list[Printed], at: int) -> list[Printed]:

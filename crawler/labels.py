@@ -1,0 +1,151 @@
+"""The words that stand before a value: labels of the disclosure catalogue and of the line under a title.
+
+Compared with white space and colons removed, since templates pad them (索 引 号：, 文　　号). Source: the catalogues
+of 政府信息公开条例's implementation (索引号, 发布机构, 生成日期 …) as sites print them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from lxml import etree
+from lxml.html import HtmlElement
+
+from crawler.page import BLOCKS, bare, squeeze
+
+# By field, the surest label first; the labels of "" only end the value before them.
+_LABELS = {
+    "index_number": "索引号 信息索引号 索引编号 索引码 信息索取号 索取号 信息索引",
+    "doc_number": """
+        发文字号 文号 文件字号 文件编号 发文文号 公文文号 发文号 文件文号 发布文号 文件号""",
+    "publisher": """
+        发布机构 发文机关 发文机构 发布机关 发布单位 发文单位 制发机关 制定机关 颁布机关 公开机构 公开单位
+        发布部门 发文部门 信息发布机构 公开责任部门 责任部门 发布者""",
+    "source": """
+        信息来源 稿件来源 文章来源 新闻来源 内容来源 来源 文章出处 出处 供稿单位 来源单位""",
+    "published_on": """
+        发布日期 发布时间 公开日期 公布日期 信息发布日期 公开时间 发表时间 发表日期 上传时间 信息时间 发稿时间
+        更新时间 更新日期 日期 时间""",
+    "issued_on": """
+        成文日期 成文时间 生成日期 生成时间 发文日期 发文时间 印发日期 制发日期 签发日期 制定日期 颁布日期""",
+    "status": """
+        有效性 文件状态 时效性 效力状态 时效状态 文件有效性 信息有效性 文件时效性 是否有效 时效 效力 文件效力""",
+    "title": "标题 名称 信息名称 文件名称 信息标题 文件标题 公文名称",
+    "": """
+        主题分类 分类 组配分类 体裁分类 信息分类 信息类别 公开范围 公开方式 公开形式 公开时限 公开程序 公开类别
+        公开属性 主题词 关键词 实施日期 施行日期 生效日期 失效日期 废止日期 统一编号 服务对象 内容概述 内容概要
+        摘要 浏览次数 浏览量 点击数 点击次数 点击量 点击 阅读次数 阅读量 访问次数 字体 字号 打印 分享 分享到
+        责任编辑 编辑 作者 审核 主题导航 所属机构 联系方式 文种 备注 有效期 语种 保护视力色 视力保护色 解读
+        政策解读 附件 重要程度 发布级别 载体类型 记录形式 信息格式 附加说明""",
+}
+_FIELD_OF = {label: name for name, labels in _LABELS.items() for label in labels.split()}
+_RANK = {label: rank for labels in _LABELS.values() for rank, label in enumerate(labels.split())}
+# A text may name dates, sources and titles; these it does not.
+_CATALOGUE_ONLY = frozenset(
+    """索引号 信息索引号 发文字号 发布机构 发文机关 发文机构 发布机关 主题分类 组配分类 体裁分类 公开方式 公开范围
+    公开形式 公开时限 有效性 时效性 文件状态 统一编号 信息类别 公开责任部门""".split()  # noqa: SIM905
+)
+EDGE = "\x1f"  # stands in a unit where one inline element ends and the next begins
+_SPACED = "|".join(r"[\s\x1f]*".join(label) for label in sorted(_FIELD_OF, key=len, reverse=True))
+_LABEL = re.compile(
+    r"(?:(?<=^)|(?<=[\s\x1f|;；，,、【\[（(]))(" + _SPACED + r")(?:[\s\x1f】\]）)]*[:：]|(?=\x1f)|$)"
+)
+_MAX_UNIT = 600  # characters: a longer unit is prose
+_MAX_VALUE = 200
+_MAX_CATALOGUE = 1000
+_NOTHING = frozenset(
+    """无 暂无 - -- --- — —— / 空 null NULL 无文号 none None 其他 〔〕号 〔〕 []号""".split()  # noqa: SIM905
+)
+
+
+def is_nothing(value: str) -> bool:
+    """Whether a cell says that there is no value."""
+    return not (text := bare(value)) or text in _NOTHING
+
+
+def values_behind_labels(units: Iterable[str]) -> dict[str, list[str]]:
+    """Values by field, the surest label's first. A label alone in its unit has its value in the next unit."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    waiting: str | None = None
+    for unit in units:
+        hits = list(_LABEL.finditer(unit)) if len(unit) <= _MAX_UNIT else []
+        if waiting and (not hits or hits[0].start() > 0):
+            _keep(found, waiting, unit[: hits[0].start()] if hits else unit)
+        waiting = None
+        ends = [*(hit.start() for hit in hits[1:]), len(unit)]
+        for hit, end in zip(hits, ends, strict=False):
+            value = unit[hit.end() : end]
+            if end == len(unit) and not _trimmed(value):
+                waiting = _bare_label(hit[1])
+            else:
+                _keep(found, _bare_label(hit[1]), value)
+    return {name: [value for _, value in sorted(rows, key=_by_rank)] for name, rows in found.items()}
+
+
+def _by_rank(row: tuple[int, str]) -> int:
+    return row[0]
+
+
+def _bare_label(label: str) -> str:
+    return bare(label.replace(EDGE, ""))
+
+
+def _keep(found: dict[str, list[tuple[int, str]]], label: str, value: str) -> None:
+    name, value = _FIELD_OF[label], _trimmed(value)
+    if name and len(value) <= _MAX_VALUE and not is_nothing(value):
+        found.setdefault(name, []).append((_RANK[label], value))
+
+
+def _trimmed(text: str) -> str:
+    return squeeze(text.replace(EDGE, " ")).strip(" :：|;；【】[]")
+
+
+def units_of(root: HtmlElement) -> Iterator[str]:
+    """The text of each block and cell in page order, with `EDGE` where inline elements meet.
+
+    A unit with form fields is left out: a search form names labels and offers all their values.
+    """
+    pieces: list[str] = []
+    form = False
+    for event, node in etree.iterwalk(root, events=("start", "end")):
+        block = node.tag in BLOCKS or node.tag == "br"
+        if block and pieces:
+            if not form:
+                yield _unit(pieces)
+            pieces, form = [], False
+        if not block:
+            pieces.append(EDGE)
+        form = form or node.tag in ("input", "select", "textarea", "button")
+        text = node.text if event == "start" else node.tail
+        if text and not text.isspace():
+            pieces.append(text)
+    if pieces and not form:
+        yield _unit(pieces)
+
+
+def _unit(pieces: Sequence[str]) -> str:
+    return squeeze("".join(pieces)).strip(EDGE + " ")
+
+
+def is_catalogue(element: HtmlElement) -> bool:
+    """Whether an element is the disclosure catalogue: short, and it names three labels, one of them telling."""
+    length = 0
+    for text in element.itertext():
+        length += len(text)
+        if length > _MAX_CATALOGUE + 2000:  # with the white space of the source
+            return False
+    units = list(units_of(element))
+    if sum(map(len, units)) > _MAX_CATALOGUE:
+        return False
+    labels = {_bare_label(hit[1]) for unit in units for hit in _LABEL.finditer(unit)}
+    return len(labels) >= 3 and not labels.isdisjoint(_CATALOGUE_ONLY)
+
+
+def is_catalogue_line(line: str) -> bool:
+    """Whether a line of bare text is a row of the catalogue: it holds two labels."""
+    return len(line) <= _MAX_UNIT and len(_LABEL.findall(cells_as_units(line))) >= 2
+
+
+def cells_as_units(line: str) -> str:
+    return line.replace(" | ", EDGE + " ")
