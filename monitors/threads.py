@@ -22,7 +22,7 @@ from hashlib import blake2s
 from typing import Literal
 
 from monitors.changes import tiers
-from monitors.likeness import alike, dimension, folded, masked
+from monitors.likeness import alike, dimension, folded, grams, masked
 from storage.records import Figure, Kind, Measure
 
 RelationKind = Literal["same", "repeated", "restated", "conflict", "met"]
@@ -34,9 +34,13 @@ SAME_DAY = 3  # days within which a reported figure cannot have moved
 FALL, RISE = 0.9, 2.0  # share of a reported figure below or above which a month does not explain the step
 MAGNITUDE = 10.0  # ratio that no revision of a figure explains, but a lost dash or point does
 
-_WINDOW = 18  # characters on each side of a figure that count as its words
+_WINDOW = 24  # characters on each side of a figure that count as its words
+_MARK = re.compile(r"[，。；！？,;\d]")
 _LEVELS = "省市州区县镇乡街"
-_SCOPE = re.compile(r"目前|现有|现已|累计|各类|各个|各级|一次性|[的了各共已等]")
+_SCOPE = re.compile(
+    r"目前|现有|现已|累计|各类|各个|各级|一次性|获得|取得|达到|实现|完成|成功|全部|全面|开展"
+    r"|[一二三四五\d]至[一二三四五\d]级|[的了各共已等]|(?:项目|数量|总数|个数|人数)$"
+)
 _SYNONYMS = (
     (re.compile(r"老年人|老人"), "老人"),
     (re.compile(r"养老服务设施|养老设施"), "养老设施"),
@@ -187,8 +191,8 @@ class _Linker:
         for id_, statements in known.items():
             for statement in statements:
                 self.by_signature.setdefault(_signature(statement), id_)
-                for figure in filter(_uncommon, statement.measure.figures):
-                    self.by_figure[_amount(figure)].append((id_, statement))
+                for trace in _traces(statement.measure):
+                    self.by_figure[trace].append((id_, statement))
 
     def decided(self, statement: Statement) -> str | None:
         for name in (statement_key(statement), natural_id(statement)):
@@ -221,9 +225,9 @@ class _Linker:
     def near(self, statements: Iterable[Statement]) -> Iterable[tuple[float, Statement, str]]:
         """Scored links whose evidence is an equal figure."""
         for statement in statements:
-            for figure in filter(_uncommon, statement.measure.figures):
-                for id_, other in self.by_figure.get(_amount(figure), ()):
-                    score = _nearness(statement, other, figure)
+            for trace, figure in _traces(statement.measure).items():
+                for id_, other in self.by_figure.get(trace, ()):
+                    score = _nearness(statement, other, figure, _traces(other.measure)[trace])
                     final = self._final(id_)
                     if score and not self._kept_apart(final, statement):
                         yield score, statement, final
@@ -310,22 +314,34 @@ def _amount(figure: Figure) -> Hashable:
     return figure.value, figure.min, figure.max
 
 
-def _uncommon(figure: Figure) -> bool:
-    """Whether a number is evidence: 35 and 72.1 are, 3, 20, 100% and 10000 are not. A range always is."""
-    return figure.value is None or len(f"{figure.value:.4f}".strip("0.").replace(".", "")) >= 2
+def _traces(measure: Measure) -> dict[Hashable, Figure]:
+    """The figures that are evidence, by value and by printed digits (5-30万元 and 530万元 leave one trace).
+
+    Uncommon numbers only: 35 and 72.1 are evidence; 3, 20, 100% and 10000 are not. A range always is.
+    """
+    found: dict[Hashable, Figure] = {}
+    for figure in measure.figures:
+        if figure.value is None or len(f"{figure.value:.4f}".strip("0.").replace(".", "")) >= 2:
+            found[_amount(figure)] = figure
+            if len(digits := _digits(figure)) >= 3:
+                found[digits] = figure
+    return found
 
 
-def _nearness(a: Statement, b: Statement, figure: Figure) -> float:
-    """How surely two statements with one figure are one measure; 0 where anything speaks against it."""
+def _nearness(a: Statement, b: Statement, figure: Figure, twin: Figure) -> float:
+    """How surely two statements with equal figures are one measure; 0 where anything speaks against it."""
     if not a.region or _signature(a)[:3] != _signature(b)[:3] or a.document == b.document:
         return 0.0
     subject, other = _words(a.measure.subject, a.region), _words(b.measure.subject, b.region)
     if subject[-2:] != other[-2:] or _telling(subject) != _telling(other):
         return 0.0
     near = alike(subject, other)
-    twin = next((f for f in b.measure.figures if _amount(f) == _amount(figure)), figure)
-    context = alike(_around(a.measure, figure), _around(b.measure, twin))
-    return near + context if near >= NEAR or context >= CONTEXT else 0.0
+    here, there = _around(a.measure, figure), _around(b.measure, twin)
+    context = alike(here, there)
+    in_context = context >= CONTEXT and (
+        _within(a.measure.subject, there) or _within(b.measure.subject, here)
+    )
+    return near + context if near >= NEAR or in_context else 0.0
 
 
 def _telling(subject: str) -> frozenset[str]:
@@ -333,11 +349,17 @@ def _telling(subject: str) -> frozenset[str]:
 
 
 def _around(measure: Measure, figure: Figure) -> str:
-    """The words on both sides of a figure, numbers masked."""
-    at = measure.sentence.find(figure.quote)
-    if at < 0:
+    """The words on both sides of a figure, as far as the next mark or number."""
+    before, found, after = measure.sentence.partition(figure.quote)
+    if not found:
         return masked(measure.sentence)
-    return masked(measure.sentence[max(0, at - _WINDOW) : at + len(figure.quote) + _WINDOW])
+    return masked(_MARK.split(before[-_WINDOW:])[-1] + "0" + _MARK.split(after[:_WINDOW])[0])
+
+
+def _within(subject: str, words: str) -> bool:
+    """Whether all that a subject says is said there, in whatever order."""
+    needed = grams(masked(_SCOPE.sub("", subject)))
+    return len(needed & grams(words)) >= 0.8 * len(needed)
 
 
 def relate(earlier: Statement, later: Statement) -> Relation | None:
