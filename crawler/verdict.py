@@ -66,6 +66,9 @@ _GONE_WORDS = re.compile(
     r"|no such page|not found on this server",
     re.I,
 )
+_GONE_IN_FRAME = re.compile(
+    r"(?:您|你)(?:要|所)?访问的(?:页面|内容|信息|文章)[^。！!]{0,12}(?:不存在|删除|找不到)"
+)
 _GONE_TITLE = re.compile(
     r"\b404\b|not found|^(?:页面|网页|信息|内容|文章)?(?:不存在|未找到|没有找到|找不到.*|出错了?|已删除)$",
     re.I,
@@ -80,8 +83,10 @@ _REPAIR_WORDS = re.compile(
 _ERROR_WORDS = re.compile(
     r"internal server error|bad gateway|gateway time-?out|service unavailable|whitelabel error page"
     r"|http status 5\d\d"
-    r"|server error in|(?:系统|服务器?|程序|内部|未知|运行时|数据库)(?:发生|出现|连接|内部)*(?:错误|异常|故障|失败|繁忙)"
-    r"|stack ?trace|java\.lang\.|nullpointerexception|\bORA-\d{5}|fatal error:|too many connections|网络(?:异常|错误)",
+    r"|server error in"
+    r"|(?:系统|服务器?|程序|内部|未知|运行时|数据库)(?:发生|出现|连接|内部)*(?:错误|异常|故障|失败|繁忙)"
+    r"|stack ?trace|java\.lang\.|nullpointerexception|\bORA-\d{5}|fatal error:|too many connections"
+    r"|网络(?:异常|错误)",
     re.I,
 )
 _LOGIN_WORDS = re.compile(r"登\s?[录陆]|统一身份认证|\blog ?in\b|\bsign ?in\b", re.I)
@@ -378,7 +383,7 @@ def _sent_home(page: _Page) -> Verdict | None:
 
 
 def _said(page: _Page, words: re.Pattern[str], title: re.Pattern[str] | None = None) -> str | None:
-    """The words by which a page says what it is, in its title or a short text; documents only mention them."""
+    """The words by which a page says what it is, in its title or a short text; documents mention them."""
     if page.is_record:
         return None
     if found := (title or words).search(page.title):
@@ -392,11 +397,9 @@ def _soft_404(page: _Page) -> Verdict | None:
     if words := _said(page, _GONE_WORDS, _GONE_TITLE):
         return Verdict("gone", f"soft-404: the page says: {words}")
     # Some sites put the message into their full frame, far over the size of a bare error page.
-    if not page.is_record and page.expects == "document" and len(page.text) < 6000:
-        if found := re.search(
-            r"(?:您|你)(?:要|所)?访问的(?:页面|内容|信息|文章)[^。！!]{0,12}(?:不存在|删除|找不到)", page.text
-        ):
-            return Verdict("gone", f"soft-404: the page says: {found.group()}")
+    framed = page.expects == "document" and not page.is_record and len(page.text) < 6000
+    if framed and (found := _GONE_IN_FRAME.search(page.text)):
+        return Verdict("gone", f"soft-404: the page says: {found.group()}")
     return None
 
 

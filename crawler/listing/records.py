@@ -16,16 +16,17 @@ from crawler.markup import fold
 from storage.records import ListItem
 
 # Keys in the order in which they are believed; letter case, "_" and "-" do not count.
-_TITLES = tuple("title doctitle articletitle infotitle showtitle subject topic name filename mc".split())
-_ADDRESSES = tuple(
-    """url docpuburl puburl pcurl articleurl linkurl infourl detailurl docurl weburl posturl gkmlurl href link
-    urls path""".split()
+_TITLES = ("title", "doctitle", "articletitle", "infotitle", "showtitle", "subject", "topic", "name", "mc")
+_ADDRESSES = (
+    *("url", "docpuburl", "puburl", "pcurl", "articleurl", "linkurl", "infourl", "detailurl", "docurl"),
+    *("weburl", "posturl", "gkmlurl", "href", "link", "urls", "path"),
 )
 # The day that is shown to readers comes before days of saving: gkmlpt's publish_time moves with each rebuild.
-_DAYS = tuple(
-    """displaypublishtime pubdate publishdate pubtime publishtime publishedtimestr publishedtime docreltime
-    docrelpubtime reltime firstpublishtime pubdatestr pubtimestr releasetime releasedate ptime fbsj date showdate
-    time crtime createtime createdat createdate inputtime updatetime""".split()
+_DAYS = (
+    *("displaypublishtime", "pubdate", "publishdate", "pubtime", "publishtime", "publishedtimestr"),
+    *("publishedtime", "docreltime", "docrelpubtime", "reltime", "firstpublishtime", "pubdatestr"),
+    *("pubtimestr", "releasetime", "releasedate", "ptime", "fbsj", "date", "showdate", "time", "crtime"),
+    *("createtime", "createdat", "createdate", "inputtime", "updatetime"),
 )
 _CHANNEL = frozenset({"children", "childCount", "parentId", "channelType"})  # marks of a menu's entries
 _INNER = ("source", "_source", "doc", "article", "data")  # a hit of a search engine wraps the row

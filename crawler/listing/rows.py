@@ -48,6 +48,9 @@ _CALL = re.compile(r"([\w$]+)\s*\(\s*[\"']?([\w.-]{1,80})[\"']?")
 _PUBLISHED = re.compile(r"(?:发\s*布|公\s*开|公\s*布|上\s*网)\s*(?:日\s*期|时\s*间)")
 _TITLED = re.compile(r"tit|name|\bbt\b|subject", re.I)
 _MAX_LINKS = 3  # addresses in one row: the document, and beside it an interpretation or a category
+_MAX_REPEATS = 12  # links in one row, those to the same address included
+_MAX_DEPTH = 10  # levels between a row and its link
+_MAX_PIECES = 300  # pieces of text in which a row's date is looked for
 _OPENERS = ("href", "onclick", "data-href", "data-url", "data-link")
 
 
@@ -116,7 +119,7 @@ def dated(rows: Iterable[Row]) -> int:
 
 
 def day_in_address(url: str) -> date | None:
-    """The day in a document's address (/t20250915_1.html, /art/2025/9/15/): often, not always, the day shown."""
+    """The day in a document's address (/t20250915_1.html, /art/2025/9/15/): often the day shown."""
     for found in _ADDRESS_DAY.finditer(url):
         year, month, day = (part for part in found.groups() if part)
         if valid := parse_date(f"{year}-{month}-{day}"):
@@ -256,7 +259,7 @@ def _blocks(tree: html.HtmlElement, links: Iterator[Link]) -> Iterator[tuple[Row
     by_element = _by_element(links)
     holders: dict[html.HtmlElement, None] = {}
     for element in by_element:
-        holders |= dict.fromkeys((element, *element.iterancestors()))
+        holders |= dict.fromkeys((element, *islice(element.iterancestors(), _MAX_DEPTH)))
     groups: dict[tuple[object, str, str], list[Row]] = defaultdict(list)
     for element in tree.iter():
         parent = element.getparent()
@@ -282,7 +285,7 @@ def _row(
     """The row that an element makes, None where it holds no link or a whole list of them."""
     inside = _links_inside(element, links, link)
     addresses = {found.url for found in inside}
-    if not addresses or (len(addresses) > _MAX_LINKS and not link):
+    if not addresses or (not link and (len(addresses) > _MAX_LINKS or len(inside) >= _MAX_REPEATS)):
         return None
     main = _main_link(inside)
     if title and (named := next(iter(element.cssselect(title)), None)) is not None:
@@ -302,18 +305,18 @@ def _links_inside(
     if selector:
         return [links[inner] for inner in element.cssselect(selector) if inner in links]
     found = (links[inner] for inner in element.iter() if inner in links)
-    return list(islice(found, 4 * _MAX_LINKS))
+    return list(islice(found, _MAX_REPEATS))
 
 
 def _main_link(inside: list[Link]) -> Link:
-    """The document's link among those of a row: the longest title, of its spellings the one that is not cut."""
+    """The document's link among those of a row: the longest title, of its spellings one that is not cut."""
     longest = max(inside, key=lambda found: len(found.title))
     spellings = [found for found in inside if found.url == longest.url and not _CUT.search(found.title)]
     return max(spellings, key=lambda found: len(found.title), default=longest)
 
 
 def _printed_day(element: html.HtmlElement, link: Link) -> date | None:
-    pieces = list(_pieces(element))
+    pieces = list(islice(_pieces(element), _MAX_PIECES))
     if printed := [(n, day) for n, piece in enumerate(pieces) if (day := parse_date(piece))]:
         return _published(element, pieces, printed)
     rest = " ".join(piece for piece in pieces if piece not in link.title)
@@ -392,7 +395,7 @@ def _score(rows: Iterable[Row], page: Page) -> float:
     if not rows:
         return 0.0
     total = sum(_row_score(row, page) for row in rows)
-    aside = any(_is_side(ancestor) for ancestor in rows[0].element.iterancestors())
+    aside = any(_is_side(ancestor) for ancestor in islice(rows[0].element.iterancestors(), 3 * _MAX_DEPTH))
     return total * (0.2 if aside else 1.0)
 
 

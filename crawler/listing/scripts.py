@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 NO_VALUE: Final = object()  # told apart from a literal null
 _MAX_DEPTH = 60
 _MAX_TRIES = 60  # literals looked at in one page
+_MAX_CALLS = 500  # document.write calls evaluated in one script
+_MAX_ARGUMENT = 2000  # characters of one call
 _DECODER = json.JSONDecoder(strict=False)
 
 _TOKEN = re.compile(
@@ -80,14 +83,16 @@ def written_html(source: str) -> str:
     Both branches of a condition are written: one row twice, told as one by its address.
     """
     known = variables(source)
-    return "".join(_evaluated(source, call.end(), known) for call in _WRITE.finditer(source))
+    return "".join(
+        _evaluated(source, call.end(), known) for call in islice(_WRITE.finditer(source), _MAX_CALLS)
+    )
 
 
 def _evaluated(source: str, start: int, known: dict[str, str]) -> str:
     """The argument of a call as a string: literals and known names in order; calls on them are ignored."""
     parts: list[str] = []
     depth = 0
-    for part in _PART.finditer(source, start, start + 4000):
+    for part in _PART.finditer(source, start, start + _MAX_ARGUMENT):
         if part["open"]:
             depth += 1
         elif part["close"]:
