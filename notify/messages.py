@@ -5,15 +5,15 @@ format by the template engine, and linked only if it is http(s). The layout is i
 format; an operator's own folder of files with the same names goes before them.
 
 Beside the contract's fields these keys of `Event.detail` are shown where they are there: `before_words` and
-`after_words` (a figure ready to read), `deadline`, `deadline_before` (ISO dates), `bodies` (list),
-`recipient`, `published_on` (ISO date of the document), `reason`, and for documents `measures` (list with
-`name`, `words`).
+`after_words` (a figure ready to read); `deadline`, `recipient`, `condition` (a value, or [before, after]);
+`bodies`; `days` (left until the deadline); `reasons`, `reason` (codes, see `phrases.REASONS`, or words);
+`figures` (what a new document holds: `name`, `words`); `other_document` (of a conflict); `published_on`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -24,7 +24,18 @@ from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from notify.marking import Piece, alike, excerpt, head, mark, side
-from notify.phrases import WORDS, change_words, clean, figure_words, importance, label, size_words, title
+from notify.phrases import (
+    WORDS,
+    change_words,
+    clean,
+    figure_words,
+    importance,
+    label,
+    reason_words,
+    side_words,
+    size_words,
+    title,
+)
 from notify.subscriptions import Subscriber
 from storage.records import DocumentRef, Event
 
@@ -93,16 +104,23 @@ class Message:
     unsubscribe: str | None = None
 
 
+def _start(events: Sequence[Event]) -> int:
+    """A digest of many documents is read on a phone: it starts with less of each."""
+    documents = len({e.document.id if e.document else e.source for e in events})
+    return 0 if documents <= 3 else 2 if documents <= 8 else 3
+
+
 # --- what a template sees -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Change:
     """One event of a measure, target or source, in words. `inline` marks both sentences in one; where they
-    have too little in common it is empty and `old` and `new` stand apart."""
+    have too little in common it is empty and `old` and `new` stand apart. `sides` are their names."""
 
     id: int
     label: str
+    sides: tuple[str, str]
     name: str
     figures: str
     size: str
@@ -179,7 +197,7 @@ class _Writer:
     unsubscribe: str | None
 
     def body(self, format: Format, limit: Limit, room: int) -> str:
-        for context in _CONTEXTS:
+        for context in _CONTEXTS[_start(self.events) :]:
             body = self._write(format, len(self.events), context)
             if limit.cost(body) <= room:
                 return body
@@ -258,16 +276,22 @@ def _group(events: Sequence[Event], s: _Setting) -> Group:
 
 
 def _summary(event: Event, s: _Setting) -> str:
-    """What an event of a document or source says beyond its label; the figures of a new document."""
-    told = clean(event.detail.get("reason") or event.summary)
-    figures = [
-        f"{clean(m.get('name') or m.get('subject') or '')} {clean(m['words'])}"
-        for m in event.detail.get("measures") or ()
-        if m.get("words")
-    ][:_MOST_FIGURES]
-    if s.context is None or event.type != "document.published" or not figures:
-        return told
-    return f"{s.words['figures']}{s.words['colon']}{(s.words['comma']).join(figures)}"
+    """What an event of a document or source says beyond its label: the figures of a new document, what was
+    revised, why it is gone."""
+    w, detail = s.words, event.detail
+    if s.context is None:
+        return ""
+    if event.type == "document.published":
+        told = [_headline(f) for f in detail.get("figures") or () if f.get("words")][:_MOST_FIGURES]
+        return f"{w['figures']}{w['colon']}{w['comma'].join(told)}" if told else ""
+    reasons = w["comma"].join(reason_words(code, s.language) for code in detail.get("reasons") or ())
+    if reasons:
+        return f"{w['revised' if event.type == 'document.revised' else 'reason']}{w['colon']}{reasons}"
+    return clean(detail.get("reason") or event.summary)
+
+
+def _headline(figure: Mapping[str, Any]) -> str:
+    return f"{clean(figure.get('name') or '')} {clean(figure['words'])}"
 
 
 def _document_facts(
@@ -321,10 +345,11 @@ def _change(event: Event, s: _Setting) -> Change:
     return Change(
         id=event.id,
         label=label(event, s.language),
+        sides=side_words(event, s.language),
         name=clean(event.measure.name),
         figures=_figures(event, s.language),
         size=size_words(event, s.language),
-        summary=clean(event.detail.get("reason") or ""),
+        summary=reason_words(event.detail.get("reason") or "", s.language),
         facts=_measure_facts(event, s),
         inline=inline,
         old=old,
@@ -342,22 +367,34 @@ def _figures(event: Event, language: str) -> str:
 
 
 def _measure_facts(event: Event, s: _Setting) -> tuple[tuple[str, str], ...]:
-    detail = event.detail
+    detail, w = event.detail, s.words
+    deadline = _now_and_before(detail.get("deadline"), s)
+    if detail.get("days") is not None:
+        deadline += f"{w['open']}{w['days'].format(n=clean(detail['days']))}{w['close']}"
+    if s.context is None:
+        return _told((w["deadline"], deadline))
     recipient = detail.get("recipient") or (event.measure.recipient if event.measure else None)
-    bodies = s.words["comma"].join(clean(body) for body in detail.get("bodies") or ())
-    long = s.context is not None
     return _told(
-        (s.words["recipient"], clean(recipient or "") if long else None),
-        (s.words["deadline"], _deadline(event, s)),
-        (s.words["bodies"], bodies if long else None),
+        (w["recipient"], _now_and_before(recipient, s)),
+        (w["condition"], _now_and_before(detail.get("condition"), s)),
+        (w["deadline"], deadline),
+        (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
+        (w["other"], _other_document(detail.get("other_document") or {}, s)),
     )
 
 
-def _deadline(event: Event, s: _Setting) -> str:
-    now, before = (clean(event.detail.get(key) or "") for key in ("deadline", "deadline_before"))
-    if "deadline_before" in event.detail and before != now:
-        return f"{before or s.words['none']} → {now or s.words['none']}"
-    return now
+def _now_and_before(value: Any, s: _Setting) -> str:
+    """A value of `detail`, or both of them where it is [before, after]. Long ones are shortened."""
+    sides = value if isinstance(value, list | tuple) else [value]
+    told = [head(clean(side or ""), _LONGEST_TITLE) for side in sides]
+    return " → ".join(side or s.words["none"] for side in told) if len(told) > 1 else told[0]
+
+
+def _other_document(other: Mapping[str, Any], s: _Setting) -> str:
+    title, number = (clean(other.get(key) or "") for key in ("title", "doc_number"))
+    link = s.links.document(other["id"]) if other.get("id") else None
+    named = head(title, _LONGEST_TITLE) + (f"{s.words['open']}{number}{s.words['close']}" if number else "")
+    return " ".join(filter(None, (named, link)))
 
 
 def _sentences(

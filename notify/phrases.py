@@ -49,30 +49,60 @@ _LABELS: dict[str, tuple[str, str]] = {
     "source.recovered": ("来源恢复", "Source recovered"),
 }
 
-WORDS: dict[str, dict[str, str]] = {
-    "zh": {
-        "before": "原", "after": "现", "deadline": "期限", "bodies": "责任单位", "recipient": "对象",
-        "none": "无", "published": "发布", "found": "发现", "page": "原网页", "diff": "前后对比",
-        "archive": "存档", "events": "事件编号", "figures": "主要数字", "all": "全部变化",
-        "more": "还有 {n} 条", "unsubscribe": "退订", "comma": "、", "colon": "：",
-        "open": "（", "close": "）",
-        "why": "您收到此信，因为它符合您订阅的条件。",
-    },
-    "en": {
-        "before": "Before", "after": "After", "deadline": "Deadline", "bodies": "Responsible",
-        "recipient": "For",
-        "none": "none", "published": "Published", "found": "Found", "page": "Page", "diff": "Comparison",
-        "archive": "Archived copy", "events": "Event", "figures": "Main figures", "all": "All changes",
-        "more": "{n} more", "unsubscribe": "Unsubscribe", "comma": ", ", "colon": ": ",
-        "open": " (", "close": ")",
-        "why": "You get this message because it fits your subscription.",
-    },
-}  # fmt: skip
+_WORDS: dict[str, tuple[str, str]] = {
+    "deadline": ("期限", "Deadline"),
+    "bodies": ("责任单位", "Responsible"),
+    "recipient": ("对象", "For"),
+    "condition": ("条件", "Condition"),
+    "days": ("还有{n}天", "{n} days left"),
+    "other": ("另一份文件", "Other document"),
+    "revised": ("变动", "Changed"),
+    "reason": ("原因", "Reason"),
+    "none": ("无", "none"),
+    "published": ("发布", "Published"),
+    "found": ("发现", "Found"),
+    "page": ("原网页", "Page"),
+    "diff": ("前后对比", "Comparison"),
+    "archive": ("存档", "Archived copy"),
+    "events": ("事件编号", "Event"),
+    "figures": ("主要数字", "Main figures"),
+    "more": ("还有 {n} 条", "{n} more"),
+    "unsubscribe": ("退订", "Unsubscribe"),
+    "comma": ("、", ", "),
+    "colon": ("：", ": "),
+    "open": ("（", " ("),
+    "close": ("）", ")"),
+    "why": (
+        "您收到此信，因为它符合您订阅的条件。",
+        "You get this message because it fits your subscription.",
+    ),
+}
+WORDS = {language: {key: told[n] for key, told in _WORDS.items()} for n, language in enumerate(("zh", "en"))}
+
+# What an event gives as reason: parts of a document that were revised, why it is gone, why figures clash.
+REASONS: dict[str, tuple[str, str]] = {
+    "text": ("正文", "text"),
+    "attachments": ("附件", "attachments"),
+    "title": ("标题", "title"),
+    "doc_number": ("文号", "document number"),
+    "index_number": ("索引号", "index number"),
+    "publisher": ("发布机构", "publisher"),
+    "published_on": ("发布日期", "date of publication"),
+    "issued_on": ("成文日期", "date of issue"),
+    "status": ("有效性", "status"),
+    "404": ("页面已不存在（404）", "the page is gone (404)"),
+    "410": ("页面已撤除（410）", "the page was removed (410)"),
+    "lost_mark": ("数字相同，疑似漏印符号", "same digits: a mark may have been lost in print"),
+    "magnitude": ("数量级不同", "another order of magnitude"),
+    "same_time": ("同一时期说法不同", "told otherwise at the same time"),
+}
 
 _BOUNDS = {
     "zh": {">=": "不低于", "<=": "最高", ">": "超过", "<": "低于", "~": "约"},
     "en": {">=": "≥ ", "<=": "≤ ", ">": "> ", "<": "< ", "~": "about "},
 }
+
+_ONLY_CHINESE = re.compile("|".join([*_BOUNDS["zh"].values(), "万", "亿"]))
 
 # Escape sequences of terminals, whole: what is left of one without its first character is rubbish.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,999}(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -111,13 +141,19 @@ def label(event: Event, language: str) -> str:
     return told[language == "en"] if told else clean(event.type)
 
 
+def reason_words(code: object, language: str) -> str:
+    told = REASONS.get(str(code))
+    return told[language == "en"] if told else clean(code)
+
+
 # --- figures -----------------------------------------------------------------------------------------------
 
 
 def figure_words(event: Event, end: str, language: str) -> str:
     """The figure before or after (`end`), as a reader says it: 5000元/张. Empty if there is none."""
     ready = event.detail.get(f"{end}_words")
-    if ready:
+    # Ready words are in the service's language, which need not be the reader's.
+    if ready and not (language == "en" and _ONLY_CHINESE.search(ready)):
         return clean(ready)
     figure = event.before if end == "before" else event.after
     return compose_figure(figure, language) if figure else ""
@@ -148,6 +184,20 @@ def _number(number: float, language: str) -> str:
     return f"{number:{grouped}.4f}".rstrip("0").rstrip(".")
 
 
+_SIDES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    "target.": (("目标", "数据"), ("Target", "Report")),
+    "measure.conflict": (("另件", "本件"), ("Other", "This")),
+    "measure.restated": (("前件", "本件"), ("Earlier", "This")),
+    "": (("原", "现"), ("Before", "After")),
+}
+
+
+def side_words(event: Event, language: str) -> tuple[str, str]:
+    """What the two sentences of an event are called: the old and the new, the target and what was reported,
+    the other document's and this one's."""
+    return next(told for start, told in _SIDES.items() if event.type.startswith(start))[language == "en"]
+
+
 def size_words(event: Event, language: str) -> str:
     """How much a figure changed: +20%, -2个百分点. Empty for ranges and for what cannot be compared."""
     if not event.type.startswith("measure.") or event.type == "measure.conflict":
@@ -167,8 +217,9 @@ def change_words(event: Event, language: str) -> str:
     before, after = (figure_words(event, end, language) for end in ("before", "after"))
     if event.type == "measure.conflict" and before and after:
         return f"{before}≠{after}"
-    if event.type.startswith("target.") and before and after:
-        return f"{after}（目标{before}）" if language == "zh" else f"{after} (target {before})"
+    if event.type.startswith("target."):
+        aim = f"目标{before}" if language == "zh" else f"target {before}"
+        return f"{after}{WORDS[language]['open']}{aim}{WORDS[language]['close']}" if after else aim
     if before and after and before != after:
         return f"{_without_shared_end(before, after)}→{after}"
     return after or before
@@ -211,10 +262,10 @@ def title(events: Sequence[Event], language: str, longest: int = 60) -> str:
         place=_place(lead),
         name=_subject(lead),
         figures=_title_figures(lead, language),
-        size=size_words(lead, language),
+        size=_day(lead) or size_words(lead, language),
         others=_others(others, language),
     )
-    return _fit(parts, longest)
+    return clean(_fit(parts, longest))
 
 
 def _fit(p: _Parts, longest: int) -> str:
@@ -248,11 +299,16 @@ def _place(event: Event) -> str:
     return "" if not region or _subject(event).startswith(region) else region
 
 
+def _day(event: Event) -> str:
+    """The day that a target due or missed is about."""
+    day = event.detail.get("deadline")
+    return clean(day) if day and event.type in ("target.due", "target.missed") else ""
+
+
 def _title_figures(event: Event, language: str) -> str:
     before, after = (figure_words(event, end, language) for end in ("before", "after"))
-    if before and before == after and event.detail.get("deadline_before"):
-        old, new = (
-            clean(event.detail.get(k) or WORDS[language]["none"]) for k in ("deadline_before", "deadline")
-        )
-        return f"{WORDS[language]['deadline']} {old}→{new}"
+    deadline = event.detail.get("deadline")
+    if before == after and isinstance(deadline, list | tuple):
+        none = WORDS[language]["none"]
+        return f"{WORDS[language]['deadline']} {'→'.join(clean(day or none) for day in deadline)}"
     return change_words(event, language)
