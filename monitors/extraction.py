@@ -173,7 +173,7 @@ def _described(reading: _Reading, quantity: Quantity, kind: Kind, day: date | No
             return replace(last, quantity=quantity)
         subject = subjects.subject_of_benefit(text, quantity, clause, sentence, paragraph.start, named)
         recipient = subjects.recipient_of(text, quantity, clause, sentence)
-        condition = subjects.condition_of(text, quantity, clause, sentence)
+        condition = _printed(reading, subjects.condition_of(text, quantity, clause, sentence))
         return _Statement(kind, subject, quantity, _said_in(reading, paragraph, quantity, sentence), recipient, condition,
                           _bodies(reading, quantity), sentence)
     floor = neighbours[0].end if neighbours[0] and neighbours[0].end > clause[0] else clause[0]
@@ -181,6 +181,14 @@ def _described(reading: _Reading, quantity: Quantity, kind: Kind, day: date | No
     name = subjects.subject_of_rate if quantity.sort in ("percent", "times") else subjects.subject_of_count
     subject = name(text, quantity, clause, floor, ceiling, named)
     return _Statement(kind, subject, quantity, day if kind == "target" else None, None, None, _bodies(reading, quantity), sentence)
+
+
+def _printed(reading: _Reading, span: tuple[int, int] | None) -> str | None:
+    """A stretch of normalised text as the source prints it."""
+    if span is None or span[0] >= span[1]:
+        return None
+    start, end = reading.normal.span(*span)
+    return reading.source[start:end].strip("，,、 \n") or None
 
 
 _HEADS_OF_CONDITIONS = re.compile(

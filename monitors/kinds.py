@@ -59,6 +59,10 @@ class Setting:
 _CLOSES = re.compile(r"^[^,。;:!?\n|、]{0,30}的(?:[,;。:\n]|$)")
 _CONDITION_HEAD = re.compile(r"(?:且|并且|并|达到|达|满|超过|不足|低于|高于|不低于|不少于|不超过|为)?[^,。;:]{0,30}$")
 _GIVEN_LATER = re.compile(r"(?:给予|予以|奖励|补贴|补助|资助|发放|享受|奖补|支持|减免|可申请|可申报|可享受|认定为)")
+_QUALIFIES = re.compile(r"的[^,。;:]{1,20}?(?:可以?|应当?|须|申请|享受|纳入|认定|予以|给予|发放)|的?(?:本市|我市|当地)?[一-鿿]{0,6}(?:家庭|人员|对象)(?:可以?|中|的)")
+_THRESHOLD = re.compile(r"低于|超过|高于|不足|达到?|不满|以上|以下")
+_QUALIFIED_ACTS = re.compile(r"的[^,。;:、\d]{2,16}?(?:至少|应当?|须|可|不得|要|配备|设立|设置|必须|每)")
+_REQUIRED = re.compile(r"(?:申请|申报|享受|领取)[^,。;]{2,20}(?:须|应当?|需)(?:当)?(?:达到|具备|符合|满足|在|为)?")
 _DEFINES = re.compile(r"是指|指的是|所称|以下简称")
 _FINE = re.compile(r"罚款|处以|处罚|违法所得|赔偿")
 _COPIES = re.compile(r"一式")
@@ -76,7 +80,13 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool) -> boo
         return False
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
         return True
+    if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or _QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text()):
+        return True
+    if quantity.sort == "count" and quantity.bound in (">=", "<=") and _QUALIFIED_ACTS.match(after):
+        return True
     if _DEFINES.search(text[setting.sentence[0] : quantity.start]):
+        return True
+    if quantity.sort in ("count", "percent") and _REQUIRED.search(text[setting.sentence[0] : quantity.start]):
         return True
     if _FINE.search(setting.clause_text()):
         return True
@@ -122,11 +132,13 @@ def kind_of(setting: Setting, quantity: Quantity) -> Kind:
 
 
 _SPENT = re.compile(
-    r"(?:投入|投资|总额|统筹|筹集|筹措|下达|拨付|募集|产值|营收|收入|销售|交易额|生产总值|增加值|融资|授信|引资|到位|节约|税收|进出口|零售|消费额|成交|贷款余额|预算|支出|争取[^,。;]{0,10}资金)"
-    r"[^,。;]{0,16}$|(?:累计|共|已|合计|总计)[^,。;]{0,14}(?:发放|兑付|支付|兑现|减免|补贴|补助|资助|奖励|救助)[^,。;]{0,20}$|(?:发放|兑付|兑现)[^,。;]{2,24}(?:资金|补贴|金|券)(?:共|约|近|超|累计|总计|达)*$")
+    r"(?:投入|投资|总额|统筹|筹集|筹措|募集|产值|营收|收入|销售|交易额|生产总值|增加值|融资|授信|引资|到位|节约|税收|进出口|零售|消费额|成交|贷款余额|支出|争取[^,。;]{0,10}资金)[^,。;]{0,16}$")
+_PAID_OUT = re.compile(
+    r"(?:累计|共|已|合计|总计|全年|年内)[^,。;]{0,14}(?:发放|兑付|支付|兑现|减免|补贴|补助|资助|奖励|救助|落实|拨付)[^,。;]{0,24}$|(?:发放|兑付|兑现|支付)[^,。;]{2,24}(?:资金|补贴|金|券)(?:共|约|近|超|累计|总计|达)+$")
+_BUDGETED = re.compile(r"(?:安排|下达|拨付|预算|列支)[^,。;]{0,24}(?:资金|经费|补助|预算)[^,。;]{0,6}$|(?:下达|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$")
 _SHARE = re.compile(
     r"(?:支付比例|报销比例|补贴比例|补助比例|资助比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付|奖励|贴息|优惠)[^,。;]{0,24}$")
-_SHARE_AFTER = re.compile(r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足|发放|标准)|以内的?(?:补贴|奖励)")
+_SHARE_AFTER = re.compile(r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足|发放|增发|加发|标准)|以内的?(?:补贴|奖励)")
 _STANDARD = re.compile(r"(?:保障|救助|供养|养育|生活|补贴|补助|饮食|照料|护理|伙食|发放|给付|支付|待遇|低保|津贴|奖励|资助|抚恤|优待|结算|养老金|生活费)[一-鿿]{0,6}(?:标准|水平|限额|金|额度)|待遇")
 
 
@@ -143,17 +155,26 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
 
 
+def is_total(own: str) -> bool:
+    """Whether the words before an amount tell money spent, invested or budgeted in total: nobody can claim that."""
+    granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
+    return bool(_PAID_OUT.search(own) or not granted and (_SPENT.search(own) or _BUDGETED.search(own)))
+
+
 def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
-    if quantity.unit == "pp" or re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
+    after = re.sub(r"^(?:[、和及][\d.]+%?)+", "", after)
+    if quantity.unit == "pp":
+        return bool(re.search(r"(?:报销|支付|补贴|补助|资助)(?:比例|标准)", setting.before(quantity)))
+    if re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
         return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))
     if _SHARE.search(own) or _SHARE_AFTER.match(after):
-        return not re.search(r"(?:落实|发放率|到位率|覆盖)", own[-8:])
+        return not re.search(r"(?:落实|发放率|到位率|覆盖|抽查)", own[-24:])
     return False
 
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
-    if _SPENT.search(own) and "/" not in quantity.unit and not re.search(r"(?:给予|补贴|补助|奖励|资助)(?:最高|不超过|一次性)?$", own[-8:]):
+    if "/" not in quantity.unit and (is_total(own) or re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own)):
         return False
     if re.search(r"人均(?:可支配|收入|消费|GDP|生产总值)|价格|均价|工资收入", own):
         return False
@@ -209,6 +230,8 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     before = setting.before(quantity) + setting.text[quantity.start : quantity.end]
     if _DUTY.search(own[-30:]):
         return "target"
+    if quantity.sort == "money" and _BUDGETED.search(setting.text[setting.clause[0] : quantity.start]) and not re.search(r"力争|计划|目标|拟", before):
+        return "progress"
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated

@@ -44,7 +44,7 @@ _RULES: dict[str, re.Pattern[str]] = {
     "running number in text": re.compile(r"(?<=[。;:!?|\n])(?:\d{1,2}[.、)](?=[^\d])|\(\d{1,2}\)|[①-⑳])"),
     "version": re.compile(r"(?<![\d.])\d+\.\d+(?:版|时代)|\d+(?:\.\d+){2,}"),
     "campaign name": re.compile(r"(?<![\d.近超逾约余多])(?:百|千|万)[名村企家校店镇户](?=[^,。;\n]{0,14}(?:行动|工程|计划|示范|大会))|百强|千村|万村|百千万"),
-    "line of page furniture": re.compile(r"(?m)^[^\n]{0,40}(?:扫一扫|无障碍|字体|打印|关闭|版权所有|主办单位:|网站地图)[^\n]*$"),
+    "line of page furniture": re.compile(r"(?m)^[^\n]{0,40}(?:扫一扫|无障碍(?:浏览|阅读|模式|访问)|【字体|字体:|字号:|打印[^一-鿿\n]{0,4}关闭|版权所有|主办单位:|网站地图)[^\n]*$"),
 }
 
 # A short phrase in quotation marks is a name; what it counts is its own affair (“141”基层治理体系). A degree is not.

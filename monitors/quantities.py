@@ -106,7 +106,7 @@ _LIST_MARK = re.compile(r"[、和及与或/]|以及|或者|和/或|,(?=\d)")
 _EACH = re.compile(
     rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
     rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)})(?![升加度])"
-    rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;|]{0,6}限额)))|(?P<month>月度(?=[^,。;|]{0,8}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)")
+    rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;|]{{0,6}}限额)))|(?P<month>月度(?=[^,。;|]{{0,8}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)")
 _BASE = re.compile(r"每?(?P<n>[百千万]|十万|百万|(?<=每)\d+万?|(?<=每)[一二三四五六七八九十百千万]+)(?P<noun>名|位|人口|人|常住人口|户|张|个|平方公里|平方米|公里|件|辆|亩|家)?"
                    r"(?=[一-鿿]{2,})")
 _BASE_SEEN = re.compile(r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口|户|张|个|平方公里|公里|件|辆|亩|家|老年)"
@@ -230,7 +230,7 @@ def _counts(text: str, start: int, unit: re.Match[str], value: float) -> bool:
     """Whether a Chinese numeral with this unit is a size and no manner of speaking (两个维护, 三项制度, 一个中心)."""
     before = text[max(0, start - 16) : start]
     if unit[0] in _MONEY:
-        return value >= 2
+        return value >= 2 and text[start] not in "百千万亿"
     if _bound_before(text, start, start)[0] != "=":
         return True
     if value == 1 or unit[0] in ("年", "日", "点", "时", "方", "瓦", "克", "升", "级", "面"):
@@ -492,8 +492,10 @@ def _rated(text: str, masked: str, token: _Token, sort: Sort, before: Quantity |
     for rate in rates:
         if not per or rate["each"] or rate["counted"]:
             per.extend(_rate_names(rate))
-    if not per and before is not None and before.sort == "money" and _inherits(text, masked, token, before, linked):
+    if not per and before is not None and before.sort == "money" and _inherits(text, token, before, linked):
         per = before.unit.split("/")[1:]
+    if not per:
+        per = _head_rates(masked, token.start, clause)
     if not per:
         per = _trigger(masked, token.start)
     if rates and token.start - rates[-1].end() <= 6 and not any(c in text[rates[-1].end() : token.start] for c in ",。;"):
@@ -535,19 +537,36 @@ def ordered_rates(per: list[str]) -> list[str]:
 _ADDS = re.compile(r"再|另|增加|加发|增发|最高|不超过|上限|封顶|不得超过")
 
 
-def _inherits(text: str, masked: str, token: _Token, before: Quantity, linked: bool) -> bool:
+def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     """Whether an amount takes the rate of the one before: a further tier, a cap on it, or an addition to it."""
-    between = text[before.end : token.start]
     if linked:
         return True
+    between = text[before.end : token.start]
     if len(between) > 60 or any(mark in between for mark in "。\n!?|") or "/" not in before.unit:
         return False
     own = between[max(between.rfind(mark) for mark in ",;、:") + 1 :]
-    if re.search(r"一次性|总|累计|合计|每|人民币", own):
+    if re.search(r"一次性|总|累计|合计|每|投资|投入|资金|预算|经费", own):
         return False
     if len(own) <= 8 and _ADDS.search(own):
         return True
-    return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(re.search(r"再(?:增加|给予|奖励)?$", own))
+    return len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own) or bool(re.search(r"再(?:增加|给予|奖励)?$", own))
+
+
+def _head_rates(masked: str, position: int, clause: int) -> list[str]:
+    """The rate that a clause before gave: to a cap that says nothing else (…每人每次…,最高不超过3元), and to what stands
+    after its colon (每年支付限额标准:高血压600元)."""
+    floor = max(0, position - 80)
+    head_end = clause - 1
+    if clause <= floor or masked[head_end] not in ",:、" or re.search(r"一次性|总|合计|投资|投入|资金", masked[clause:position]):
+        return []
+    start = max(masked.rfind(mark, floor, head_end) for mark in "。;\n!?|") + 1
+    if masked[head_end] == "," and not (position - clause <= 8 and _ADDS.search(masked[clause:position])):
+        return []
+    if masked[head_end] != "," and ":" not in masked[start:clause]:
+        return []
+    seen = list(_EACH.finditer(masked, max(start, floor), head_end if masked[head_end] == "," else masked.rfind(":", start, clause)))
+    last = [rate for rate in seen if rate["each"] and seen[-1].start() - rate.start() <= 6]
+    return [name for rate in last for name in _rate_names(rate)]
 
 
 def _trigger(masked: str, position: int) -> list[str]:

@@ -220,9 +220,9 @@ def _last_day(year: int, month: str | None, day: str | None) -> date | None:
 # --- responsible bodies -----------------------------------------------------------------------------------
 
 _LABEL = re.compile(rf"(?P<open>[(〔\[【])?(?:{alternation(words('bodies', 'labels'))}):")
-_NOTE = re.compile(r"〈[^〈〉]*〉|\([^()]*\)|<[^<>]*>")
+_NOTE = re.compile(r"〈[^〈〉]*(?:〉|$)|<[^<>]*>|\((?=[^()]*(?:含|下同|牵头|配合|负责|以下|按职责))[^()]*\)")
 _ENDING = alternation(words("bodies", "endings"))
-_LOST_MARK = re.compile(rf"(?<=[局厅委会府联])(?={alternation(words('bodies', 'starts'))})|(?<=局)(?![^局]{{0,8}}分局)|(?={alternation(words('bodies', 'alone'))}$)")
+_LOST_MARK = re.compile(rf"(?<=[局厅委会府联心])(?={alternation(words('bodies', 'starts'))})|(?<=局)(?![^局]{{0,8}}分局)|(?={alternation(words('bodies', 'alone'))}$)")
 
 
 def responsibilities(text: str, found: tuple[Paragraph, ...]) -> tuple[Responsibility, ...]:
@@ -278,6 +278,9 @@ def _item_start(found: tuple[Paragraph, ...], index: int, label: int, floor: int
     return reached
 
 
+_SEPARATOR = re.compile(r"[、,;。/\s](?![^()]{0,20}\))")  # not inside brackets: 各县(市、区)人民政府
+
+
 def split_bodies(printed: str) -> tuple[str, ...]:
     """The names in a list of bodies: 、 and , separate them; where a separator was lost, a name's usual end does."""
     bare = printed
@@ -285,9 +288,9 @@ def split_bodies(printed: str) -> tuple[str, ...]:
         bare = _NOTE.sub("", bare)
     bare = re.sub(rf"{alternation(words('bodies', 'labels'))}:", "、", bare)
     names: list[str] = []
-    for name in re.split(r"[、,;。/\s]|(?:和|及|等)(?=$)", bare.rstrip("。")):
-        pieces = _LOST_MARK.split(name)
-        whole = all(re.search(rf"{_ENDING}$", piece) for piece in pieces if piece)
+    for name in _SEPARATOR.split(bare.rstrip("。")):
+        pieces = [piece for piece in _LOST_MARK.split(name) if piece]
+        whole = all(re.search(rf"{_ENDING}$", piece) for piece in pieces[:-1])
         names.extend(pieces if whole else [name])
     clean = (re.sub(r"^(?:等|会同)|(?:等(?:部门|单位)?|按职责分工(?:负责)?|负责|牵头|配合)$", "", n.strip("〈〉()□ ")) for n in names)
     return tuple(dict.fromkeys(n for n in clean if 1 < len(n) <= 40))

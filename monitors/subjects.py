@@ -15,14 +15,14 @@ _LONGEST = 32
 _DATE = r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
 _LEAD = re.compile(
     rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将|计划|要|拟|即|对|把|按照?|"
-    rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再|每年|每月|年均|使|让|为了?|由|其|:|”|了|的)")
+    rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再|每年|每月|年均|使|让|为了?|由|其(?!他)|:|”|了|的|实现(?=市|省|区|县|乡|村|全)|原则上)")
 _TAIL = re.compile(
-    r"(?:达到?|为|是|共计?|总计|合计|累计|约|近|超过?|有|等|实现|提高|提升|保持|稳定|控制|在|到|至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月|每年|突破|高于|低于|增加|逐步|要|于|按照|以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
-    r"和|及|与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升|增|提|扩大|就)$")
+    r"(?:达到?|为|是|(?<!公)共计?|总计|合计|累计|(?<![节签预])约|(?<!附)近|超过?|(?<![国所公私])有|等|实现|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
+    r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升|增|提|扩大|就)$")
 _OPENING_VERB = re.compile(r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导|推动|推进|打造|建设|培育|推出|选送|完成|组织|实施|开展|举办|建成|发布|整合)+(?=[一-鿿“]{4})")
 _PREDICATE = re.compile(r"^(?:促进|开展|用于|以及|以|为|左右|主要|重点|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)")
 _GENERIC = re.compile(
-    r"^(?:享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现|)?"
+    r"^(?:享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
     r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖|全覆盖|市县|床位|人次|次数|水平|长度|里程|产量|产值|收入|增长|下降|涨幅|率|资金|合格率|满意率|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$")
 _STOPS = ",。;:!?\n|"
 _BENEFIT = re.compile(r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?")
@@ -81,19 +81,18 @@ def subject_of_count(text: str, quantity: Quantity, clause: tuple[int, int], flo
     figure before, whose head a short list item shares (示范基地3个、企业6个).
     """
     left = max(clause[0], floor)
-    before = tidy(text[left : quantity.start])
-    after = _following(text[quantity.tail if quantity.bound == "=" else max(quantity.tail, quantity.end) : min(clause[1], ceiling)])
-    if quantity.tail < quantity.end and quantity.unit == "人" and after == "":
-        after = _following(text[quantity.tail : min(clause[1], ceiling)])
-    if after and not _PREDICATE.match(after):
-        return _counted(text, before, after, floor > clause[0], quantity)
-    if quantity.linked and 0 < len(before) <= 5 and last:
+    printed = text[left : quantity.start]
+    before = tidy(printed)
+    after = _following(text[quantity.tail : min(clause[1], ceiling)])
+    if quantity.sort == "money":
+        return _shorten(_strip_verb(before) + after) or _fallback(text, clause)
+    if after and (not before or not _PREDICATE.match(after) or "的" in after):
+        return _counted(before, printed, after, floor > clause[0])
+    if left > clause[0] and printed[:1] in "、和及与" and 0 < len(before) <= 5 and last:
         return _shared_head(last, before)
     named = _strip_verb(before)
     if len(named) < 2 or _GENERIC.match(named):
         named = _with_context(text, clause[0], named, last, after, floor)
-    elif after and quantity.sort == "money":
-        named = f"{named}{after}" if len(named) <= 4 else named
     return _shorten(named) or _fallback(text, clause)
 
 
@@ -103,24 +102,29 @@ def _following(after: str) -> str:
     return tidy(re.sub(r"^[的”]", "", linked))
 
 
-def _counted(text: str, before: str, after: str, listed: bool, quantity: Quantity) -> str:
-    new = re.search(r"(新增|新建|新开发|改造提升|新开设|改造|签约|免费建立|培训)$", text[max(0, quantity.start - 5) : quantity.start])
-    subject = after if len(after) <= _LONGEST else _head_and_rest(after)
-    if new:
+_NEW = re.compile(r"(新增|新建|新开发|改造提升|新开设|改造|签约|免费建立|培训|惠及)了?$")
+_AREA = re.compile(r"各[一-鿿]{1,5}$|各[一-鿿]{1,4}")
+_BENEFICIARY = re.compile(r"(?:为|面向|对)(?P<whom>[一-鿿]{2,12}?)(?=提供|开展|适配|进行|实施)")
+
+
+def _counted(before: str, printed: str, after: str, listed: bool) -> str:
+    """The name of what follows its number, with the words before it that tell it from its like."""
+    subject = after if len(after) <= _LONGEST else _ends_of(after)
+    if new := _NEW.search(printed):
         subject = new[1] + subject
-    area = re.search(r"各[一-鿿]{1,5}$|各[一-鿿]{1,4}", before)
-    if area and not subject.startswith(area[0]):
+    if (area := _AREA.search(before)) and not subject.startswith(area[0]):
         subject = area[0] + subject
-    if len(after) < 4 and before and not listed:
+    if len(after) <= 10 and (whom := _BENEFICIARY.search(printed)) and whom["whom"] not in subject:
+        subject = whom["whom"] + subject
+    elif len(after) < 4 and before and not listed:
         subject = _shorten(_strip_verb(before) + subject)
     return subject
 
 
-def _head_and_rest(after: str) -> str:
-    cut = after[: _LONGEST + 8]
-    at = max(cut.rfind(mark) for mark in "的、")
-    return _balance(after[at + 1 : at + 1 + _LONGEST] if "的" in cut and after.rfind("的") > 8 and len(after) - after.rfind("的") > 4 and len(after) <= 60
-                    else cut)
+def _ends_of(after: str) -> str:
+    """The beginning and the head of a phrase that is too long: its first noun, and what stands behind its last 的."""
+    tail = after[after.rfind("的") + 1 :] if "的" in after[8:] else after[-14:]
+    return _balance(after[:16] + tail[-18:])
 
 
 def _strip_verb(text: str) -> str:
@@ -141,7 +145,8 @@ def _with_context(text: str, clause_start: int, named: str, last: str, after: st
     if at > 0 and text[at - 1] in ",:、;":
         start = max(text.rfind(mark, max(0, at - 80), at - 1) for mark in ",。;:!?\n") + 1
         piece = text[start : at - 1]
-        context = last if floor >= start and last else tidy(piece)
+        whom = _BENEFICIARY.search(piece)
+        context = whom["whom"] if whom else last if floor >= start and last else tidy(piece)
     elif floor > clause_start:
         context = last
     return _strip_verb(_shorten(context)) + (named or "") + (after if len(after) <= 20 else after[:20])
@@ -186,97 +191,151 @@ def _common_tail(last: str) -> str:
 
 # --- benefits ---------------------------------------------------------------------------------------------
 
-_GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|补贴|补助|资助|可申请|支付|一次性)"
-_FOR = re.compile(rf"对(?P<who>[^。;:]{{2,60}}?)[,]?(?:分别|按[^,。]{{0,30}}?)?(?:,)?(?={_GIVE})")
+_GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|补贴|补助|资助|可申请|支付|一次性|每[一-鿿]|分别)"
+_FOR = re.compile(rf"对(?:于)?(?P<who>[^。;:]{{2,70}}?),?(?={_GIVE})")
 _TO = re.compile(r"(?:给予|奖励|补助|补贴|资助)(?P<who>[一-鿿]{2,10}?)(?=每|\d|一次性|最高|不超过)|(?:向|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)")
-_OWNER = re.compile(rf"(?P<who>[一-鿿()]{{2,30}}?)(?=(?:可|应|按[一-鿿]{{0,20}}?)?(?:享受|领取|申请|获得|取得)|{_NOUN}(?:标准)?(?:为|按|是|,))")
 _RECIPIENT = re.compile(alternation(words("recipients", "nouns")))
+_LIST_TAIL = r"[\d元万亿%/、和及或至.~人月年日张床个户家所次亩名位餐-]*"
+_OF = re.compile(_LIST_TAIL + r"的?(?P<noun>[^,。;:的\d]{0,16}?" + _NOUN + r"(?:标准|资金|金|款|费)?)")
+_LATER = re.compile(r"(?:的标准)?,?(?:给予|予以|发放)(?P<noun>[^,。;\d]{0,12}?" + _NOUN + ")")
+_RATE_WORDS = re.compile(r"每[一-鿿](?:每[一-鿿])?|人均")
+_TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助)?标准$")
+_CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
 
-def benefit_name(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int) -> str:
-    """The benefit that an amount belongs to: 建设补贴 after it, 保障标准 before it, else the one spoken of last."""
-    after = text[quantity.end : clause[1]]
-    of = re.match(r"(?:[、和]?[\d元万%/张-]{0,14})*的?(?P<noun>[^,。;的]{0,14}?" + _NOUN + r"(?:标准|资金)?)", after)
-    own = text[clause[0] : quantity.start]
-    candidates = [of["noun"]] if of else []
-    candidates += [m[0] for m in _SPECIFIC.finditer(own)][::-1]
-    for name in candidates:
-        if not _BARE_BENEFIT.match(name):
-            return tidy(name)
-    later = re.match(r"(?:的标准)?,?(?:给予|予以|发放)(?P<noun>[^,。;]{0,10}?" + _NOUN + ")", text[quantity.end : sentence[1]])
-    bare = tidy(candidates[0]) if candidates else (later["noun"] if later else "")
-    if later and not candidates:
-        return later["noun"]
-    for start in (sentence[0], paragraph_start):
-        earlier = [m[0] for m in _SPECIFIC.finditer(text, start, quantity.start) if not _BARE_BENEFIT.match(m[0])]
-        if earlier:
-            return tidy(earlier[-1])
-    return bare
-
-
-def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, last: str) -> str:
+def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int,
+                       last: str) -> str:
     """Recipient and benefit as one name: 养老机构建设补贴; a standard is named as printed (城乡最低生活保障标准)."""
     own = text[clause[0] : quantity.start]
-    name = benefit_name(text, quantity, clause, sentence, paragraph_start)
-    named = tidy(re.sub(r"每人每[月年天日次]|每[一-鿿]每[一-鿿]|每[月年人]", "", own))
-    named = re.sub(r"(?:" + _GIVE + "|标准|最高|不超过|不低于|原则上)+$", "", named)
-    who = recipient_of(text, quantity, clause, sentence) or ""
-    if 4 <= len(named) <= _LONGEST and re.search(_NOUN, named) and not _BARE_BENEFIT.match(named):
-        return named if name in named or not name else f"{named}{'' if named.endswith('标准') else ''}"
-    if not name:
-        name = last if last and len(named) < 4 else "补贴"
+    named = _named_standard(own)
+    of = None if quantity.sort in ("months", "times") else _OF.match(text, quantity.end, clause[1])
+    if not of and not named:
+        of = _LATER.match(text, quantity.end, sentence[1])
+    if of and of["noun"].endswith("标准") and (later := _LATER.match(text, quantity.end, sentence[1])):
+        of = later
+    if of:
+        return _granted(text, quantity, clause, sentence, paragraph_start, tidy(of["noun"]))
+    if _TIER_STANDARD.search(named):
+        named = _TIER_STANDARD.sub("", named)
+    elif named and re.search(_NOUN, named) and not _BARE_BENEFIT.match(named):
+        return _shorten(named + (_following(text[quantity.end : clause[1]])[:12] if quantity.sort == "percent" else ""))
+    if not named and last:
+        return last
+    topic = _condition_topic(text, clause, sentence) or _spoken_of(text, sentence[0], clause[0]) \
+        or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
+    label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
+    return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
+
+
+def _named_standard(own: str) -> str:
+    """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
+    named = tidy(_RATE_WORDS.sub("", own))
+    named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
+    named = re.sub(r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|不超过|不低于|原则上|标准为|确定为|再|另)+$", "", named)
+    return tidy(named)
+
+
+def _granted(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, noun: str) -> str:
+    """A grant by its noun and by whom or what it is for."""
     case = _case(text, quantity, sentence)
-    prefix = case if case and case not in name else who if who and who not in name else ""
-    if not prefix and 2 <= len(named) <= 20 and named not in name and not _BARE_BENEFIT.match(named):
-        prefix = named
-    return _shorten(prefix + name)
+    who = recipient_of(text, quantity, clause, sentence) or ""
+    prefix = case or who
+    if not prefix and _BARE_BENEFIT.match(noun):
+        prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(text[clause[0] : quantity.start])
+    return _shorten(noun if prefix in noun else prefix + noun)
+
+
+def _spoken_of(text: str, start: int, end: int) -> str:
+    """The last benefit that a stretch of text names in so many words."""
+    for found in reversed(list(_SPECIFIC.finditer(text, max(start, 0), max(end, 0)))):
+        name = _CUT.split(found[0])[-1]
+        name = name if len(name) > 2 and not _BARE_BENEFIT.match(name) else found[0]
+        if not _BARE_BENEFIT.match(name):
+            return tidy(name)
+    return ""
+
+
+def _condition_topic(text: str, clause: tuple[int, int], sentence: tuple[int, int]) -> str:
+    """The case that the clause before names: 开展先行急难救助的,救助标准…"""
+    if clause[0] <= sentence[0] or text[clause[0] - 1] != ",":
+        return ""
+    start = max(text.rfind(mark, sentence[0], clause[0] - 1) for mark in ",。;:") + 1
+    piece = text[max(start, sentence[0]) : clause[0] - 1]
+    if not piece.endswith("的") and not re.search(_NOUN + "$", piece):
+        return ""
+    topic = tidy(piece)
+    return topic + ("" if re.search(_NOUN, topic) else "补贴") if 3 <= len(topic) <= 24 else ""
 
 
 def _case(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str:
     """What a grant is for, from the 对…的 that opens its sentence: 养老机构设置医疗机构."""
-    window = text[max(sentence[0], quantity.start - 90) : quantity.start]
-    found = None
-    for found in re.finditer(r"对(?:于|符合条件的|新建的)?(?P<what>[^,。;]{4,30}?)(?:的,|,|(?=按|给予|根据|分别|予以|一次性))", window):
-        pass
+    found = _last_for(text, quantity, sentence)
     if not found:
         return ""
-    return tidy(re.sub(r"(?:根据|按照?).*$", "", found["what"]))[-24:]
+    phrase = re.sub(r"(?:,|根据|按照?|给予).*$", "", found["who"])
+    return "" if len(phrase) > 40 else tidy(re.sub(r"^(?:符合条件的|新建的)", "", phrase))[-22:]
+
+
+def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Match[str] | None:
+    floor = max(sentence[0], quantity.start - 120)
+    at = text.rfind("对", floor, quantity.start)
+    while at >= floor:
+        if text[at - 1 : at] not in ("面", "针", "相", "应", "绝", "配", "核") and text[at : at + 2] not in ("对象", "对接", "对应"):
+            return _FOR.match(text, at, quantity.start + 1) or _FOR.match(text[at : quantity.start] + "一次性")
+        at = text.rfind("对", floor, at)
+    return None
 
 
 def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
     """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last."""
-    window = text[sentence[0] : quantity.start]
-    for pattern in (_TO, _FOR):
-        found = None
-        for found in pattern.finditer(window):
-            pass
-        if found:
-            phrase = found["who"] if pattern is _FOR else found["who"] or found["whom"]
-            who = _recipient_noun(phrase)
-            if who:
-                return who
+    window = text[max(sentence[0], quantity.start - 160) : quantity.start]
+    to = None
+    for to in _TO.finditer(window + "1"):
+        pass
+    if to and (who := _recipient_noun(to["who"] or to["whom"]) or (to["who"] if not re.search(_NOUN, to["who"] or "补贴") else None)):
+        return who
+    found = _last_for(text, quantity, sentence)
+    if found:
+        return _recipient_noun(_head_of(found["who"])) or _recipient_noun(found["who"]) or _head_of(found["who"]) or None
     return _recipient_noun(window) or _recipient_noun(text[quantity.end : clause[1]])
 
 
-def _recipient_noun(phrase: str) -> str | None:
+def _head_of(phrase: str) -> str:
+    """The noun that a phrase is about: 就业帮扶车间 of 纳入名录的就业帮扶车间."""
+    head = re.sub(r"(?:,|根据|按照?|分别).*$", "", phrase).rstrip("的")
+    head = head[head.rfind("的") + 1 :]
+    return re.sub(r"^(?:每[一-鿿]|新建|新办|首次|符合条件|各类?|全市|本市)+", "", head)[-16:]
+
+
+def _recipient_noun(phrase: str | None) -> str | None:
     """The last known recipient in a phrase, with the noun that it is the head of."""
     last = None
-    for last in _RECIPIENT.finditer(phrase):
+    for last in _RECIPIENT.finditer(phrase or ""):
         pass
-    if not last:
+    if not last or not phrase:
         return None
     start = last.start()
-    while start > 0 and last.end() - start < 16 and re.match(r"[一-鿿]", phrase[start - 1]) and phrase[start - 1] not in "的对给予向为按照和及与是在等每":
+    while start > 0 and last.end() - start < 16 and re.match(r"[一-鿿]", phrase[start - 1]) and phrase[start - 1] not in "的对给予向为按照和及与是在等每条,":
         start -= 1
-    return re.sub(r"^(?:符合条件|全市|本市|新建|为|将)", "", phrase[start : last.end()]) or None
+    return re.sub(r"^(?:符合条件|全市|本市|新建|新办|将|并导致)+", "", phrase[start : last.end()]) or None
 
 
-def condition_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
-    """The words that say when a benefit is due, as printed: up to the verb that gives it."""
-    window = text[sentence[0] : quantity.start]
-    found = None
-    for found in re.finditer(r"(?:对|凡|对于)?(?P<when>[^。;:]{4,120}?的),?(?=[^,。;]{0,30}$)|(?P<by>(?:按照?|根据)[^,。;]{2,30}?)(?=给予|分别|发放|予以)", window):
-        pass
-    if not found:
-        return None
-    return (found["when"] or found["by"]).strip("、,") or None
+_WHEN = re.compile(r"(?P<when>[^。;:]{1,120}的)[^的。;:]{0,24}$")
+_NEW_ONLY = re.compile(r"新建|新办|新增|首次|新设|新开办|新引进")
+_BY = re.compile(r"(?:按照?|根据)[^,。;]{2,30}?(?=给予|分别|发放|予以)")
+
+
+def condition_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> tuple[int, int] | None:
+    """Where the words stand that say when a benefit is due: what qualifies its recipient, or what it goes by."""
+    found = _last_for(text, quantity, sentence)
+    floor = max(sentence[0], quantity.start - 120)
+    start = text.rfind("对", floor, quantity.start) + 1 if found else floor
+    given = [m.start() for m in re.finditer(r"给予|发放|予以|奖励|补贴", text[start : quantity.start])]
+    end = start + given[-1] if given else quantity.start
+    if when := _WHEN.match(text, start, end):
+        lead = re.match(r"第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、", text[start : start + 8])
+        return start + (lead.end() if lead else 0), when.end("when")
+    if new := _NEW_ONLY.match(text, start, end):
+        return new.span()
+    by = _BY.search(text, clause[0], quantity.start)
+    return by.span() if by else None
