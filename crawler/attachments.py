@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from lxml import etree
 from lxml.html import HtmlElement
 
 from crawler.addresses import normal_address
-from crawler.page import Page, bare, resolve, squeeze
+from crawler.page import Page, bare, resolve, split_address, squeeze
 from storage.records import Attachment
 
 _TYPES = r"(?:pdf|docx?|wps|wpt|et|xlsx?|ofd|rtf|pptx?|csv|zip|rar|7z|ceb|txt)"
@@ -74,7 +74,7 @@ def _near(body: HtmlElement) -> HtmlElement:
 
 
 def _length(element: HtmlElement) -> int:
-    return sum(len(bare(text)) for text in element.itertext())
+    return len("".join("".join(element.itertext()).split()))
 
 
 def _is_far(element: HtmlElement) -> bool:
@@ -100,7 +100,7 @@ def _links(link: HtmlElement, page: Page, told: bool) -> Iterator[tuple[str, str
         return
     url = _target(resolve(page.base, href))
     marked = "attachment" in (link.get("class") or "") or link.get("download") is not None
-    named = bool(_FILE_IN_TEXT.search(squeeze("".join(link.itertext())))) and not _VIEWER.search(urlsplit(url).path)
+    named = bool(_FILE_IN_TEXT.search(squeeze("".join(link.itertext())))) and not _VIEWER.search(split_address(url).path)
     if url.startswith(("http:", "https:")) and (told or marked or named or _is_file(url)) and not _is_page(url, told):
         yield url, _name(link, url)
     elif "onclick" in link.attrib:
@@ -109,7 +109,7 @@ def _links(link: HtmlElement, page: Page, told: bool) -> Iterator[tuple[str, str
 
 def _is_page(url: str, told: bool) -> bool:
     """An interpretation or a neighbouring article, whatever its link is called."""
-    return not told and not _is_file(url) and re.search(r"\.s?html?$", urlsplit(url).path) is not None
+    return not told and not _is_file(url) and re.search(r"\.s?html?$", split_address(url).path) is not None
 
 
 def _scripted(element: HtmlElement, page: Page) -> Iterator[tuple[str, str]]:
@@ -121,10 +121,7 @@ def _scripted(element: HtmlElement, page: Page) -> Iterator[tuple[str, str]]:
 
 
 def _is_file(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
+    parts = split_address(url)
     path = unquote(parts.path)
     if _FILE.search(path) or (_DOWNLOAD_PATH.search(path) and parts.query):
         return True
@@ -138,13 +135,10 @@ def _is_file(url: str) -> bool:
 
 def _target(url: str) -> str:
     """The file that a viewer page shows (viewer.html?file=/x.pdf), else the address itself."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
+    parts = split_address(url)
     if _VIEWER.search(parts.path):
         for name, value in parse_qsl(parts.query):
-            if name.lower() in _FILE_PARAMETERS and _FILE.search(urlsplit(value).path):
+            if name.lower() in _FILE_PARAMETERS and _FILE.search(split_address(value).path):
                 return resolve(url, value)
     return url
 
@@ -163,7 +157,7 @@ def _is_generic(name: str) -> bool:
 
 
 def _file_name(url: str) -> str:
-    parts = urlsplit(url)
+    parts = split_address(url)
     for value in (value for _, value in parse_qsl(parts.query)):
         if _FILE.search(value):
             return value.rsplit("/", 1)[-1]

@@ -8,7 +8,7 @@ tables and figures come along. Furniture is what the template adds: buttons, cou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lxml import etree
@@ -89,36 +89,46 @@ _FIGURE = re.compile(r"\d[\d,.]*\s?(?:%|％|万|亿|元|张|家|个|人|名|所|
 
 @dataclass(frozen=True)
 class Body:
-    """The text of a page as lines, the element it stands in, and what was uncertain."""
+    """The lines of a page's text, the element they stand in, and what was uncertain."""
 
-    lines: tuple[str, ...]
+    lines: tuple[Line, ...]
     element: HtmlElement | None
     warnings: tuple[str, ...] = ()
 
 
-def find_body(page: Page, title: str, selector: str | None = None, html: str = "") -> Body:
-    """The body of a page.
+def find_body(page: Page, html: str, selector: str | None = None) -> Body:
+    """The body of a page, its furniture still in it (`texts_of` takes that out).
 
-    `title` is what the page calls its document: the same words at the head of the body are the template's.
-    `selector` is a CSS selector that an operator gave; one that finds nothing is told as a warning.
+    `html` is what the page was parsed from. `selector` is a CSS selector that an operator gave; one that finds
+    nothing is told as a warning.
     """
-    warnings: list[str] = []
+    warnings: tuple[str, ...] = ()
     if selector:
-        chosen = select(page.root, selector)
-        if chosen:
-            return Body(_texts([line for e in chosen for line in _read(e)], title), chosen[0])
-        warnings.append(f"body: nothing matches {selector}")
-    element = _container(page.root, title)
-    if element is None:
-        element, lines = _told_by_trafilatura(page, html)
-        if lines:
-            warnings.append("body: no known container; the text was told from the layout")
-            lines = [*(replace(line, heading=True) for line in lines[:4]), *lines[4:]]
-            return Body(_texts(lines, title), element, tuple(warnings))
-        element = element if element is not None else _hidden_container(page, title)
+        if chosen := select(page.root, selector):
+            return Body(tuple(line for element in chosen for line in _read(element)), chosen[0])
+        warnings = (f"body: nothing matches {selector}",)
+    element = _container(page.root)
+    if element is not None:
+        return Body(tuple(_read(element)), element, warnings)
+    element, lines = _told_by_trafilatura(page, html)
+    if lines:
+        return Body(tuple(lines), element, (*warnings, "body: no known container; told from the layout"))
+    element = _hidden_container(page)
     if element is None:
         return Body((), None, (*warnings, "body: no text found"))
-    return Body(_texts(_read(element), title), element, tuple(warnings))
+    return Body(tuple(_read(element)), element, warnings)
+
+
+def texts_of(body: Body, title: str) -> tuple[str, ...]:
+    """The body's lines without buttons, counters, related news, heading and an empty 附件: at the end.
+
+    `title` is what the page calls its document: the same words as the template's heading above the text go.
+    """
+    kept = _without_related([line for line in body.lines if not is_furniture(line.text)])
+    texts = _without_heading(kept, bare(title))
+    while texts and _ATTACHMENT_HEAD.fullmatch(bare(texts[-1])):
+        texts.pop()
+    return tuple(texts)
 
 
 def select(root: HtmlElement, selector: str) -> list[HtmlElement]:
@@ -129,10 +139,6 @@ def select(root: HtmlElement, selector: str) -> list[HtmlElement]:
         raise ValueError(f"not a CSS selector: {selector}") from error
     chosen = set(found)
     return [e for e in found if not any(a in chosen for a in e.iterancestors())]
-
-
-def read_cell(element: HtmlElement) -> list[Line]:
-    return lines_of(element, _replace)
 
 
 def _read(element: HtmlElement) -> list[Line]:
@@ -158,11 +164,11 @@ def _is_furniture(element: HtmlElement) -> bool:
 # --- the container ---
 
 
-def _container(root: HtmlElement, title: str) -> HtmlElement | None:
+def _container(root: HtmlElement) -> HtmlElement | None:
     """The innermost element of the best tier that holds the text; None where no tier has enough."""
     best: HtmlElement | None = None
     for tier in _tiers(root):
-        sizes = {e: _size(e, title) for e in tier}
+        sizes = {e: _size(e) for e in tier}
         full = [e for e, size in sizes.items() if size >= _ENOUGH]
         if full:
             return _innermost(full, sizes)
@@ -199,9 +205,10 @@ _TIER_NAMES = tuple(
 )
 
 
-def _size(element: HtmlElement, title: str) -> int:
-    """How much text an element holds, links and furniture aside."""
-    return sum(len(bare(line)) for line in _texts([x for x in _read(element) if not x.linked], title))
+def _size(element: HtmlElement) -> int:
+    """How much text an element holds, links, headings and furniture aside."""
+    lines = (line for line in _read(element) if not line.linked and not line.heading)
+    return sum(len(line.text) for line in lines if not is_furniture(line.text))
 
 
 def _innermost(elements: Sequence[HtmlElement], sizes: dict[HtmlElement, int]) -> HtmlElement:
@@ -214,11 +221,11 @@ def _innermost(elements: Sequence[HtmlElement], sizes: dict[HtmlElement, int]) -
     return _innermost(inside, sizes) if inside else fullest
 
 
-def _hidden_container(page: Page, title: str) -> HtmlElement | None:
+def _hidden_container(page: Page) -> HtmlElement | None:
     """A body that a script would show: only where nothing visible is one."""
-    found = [(_size(e, title), i, e) for i, part in enumerate(page.hidden) if (e := _container(part, title)) is not None]
-    size, _, element = max(found, default=(0, 0, None))
-    return element if size >= _ENOUGH else None
+    found = [element for part in page.hidden if (element := _container(part)) is not None]
+    fullest = max(found, key=_size, default=None)
+    return fullest if fullest is not None and _size(fullest) >= _ENOUGH else None
 
 
 # --- no known container ---
@@ -237,8 +244,13 @@ def _told_by_trafilatura(page: Page, html: str) -> tuple[HtmlElement | None, lis
         return None, []
     element = _around(page.root, passages)
     if element is None or element.tag in ("body", "html"):
-        return None, _within(page.root, passages)
-    return element, _read(element)
+        return None, _maybe_heading(_within(page.root, passages))
+    return element, _maybe_heading(_read(element))
+
+
+def _maybe_heading(lines: list[Line]) -> list[Line]:
+    """Where the template is unknown, any of the first lines may be its heading."""
+    return [*(replace(line, heading=True) for line in lines[:4]), *lines[4:]]
 
 
 def _around(root: HtmlElement, passages: Sequence[str]) -> HtmlElement | None:
@@ -268,15 +280,6 @@ def _within(root: HtmlElement, passages: Sequence[str]) -> list[Line]:
 
 
 # --- furniture in lines ---
-
-
-def _texts(lines: Iterable[Line], title: str) -> tuple[str, ...]:
-    """Lines without buttons, counters, related news, the template's heading and an empty 附件: at the end."""
-    kept = _without_related([line for line in lines if not is_furniture(line.text)])
-    texts = _without_heading(kept, bare(title))
-    while texts and _ATTACHMENT_HEAD.fullmatch(bare(texts[-1])):
-        texts.pop()
-    return tuple(texts)
 
 
 def is_furniture(line: str) -> bool:
@@ -326,9 +329,9 @@ def _is_info(line: str) -> bool:
     return len(line) < 120 and _INFO.match(line) is not None
 
 
-def missing_figures(page: Page, body: Body) -> tuple[str, ...]:
+def missing_figures(page: Page, texts: Sequence[str]) -> tuple[str, ...]:
     """Figures with a unit that stand on the page, outside links, and not in the text: something may be lost."""
-    text = bare("\n".join(body.lines))
-    around = [line for line in lines_of(page.root) if not line.linked and not is_furniture(line.text)]
-    figures = (figure for line in around if len(line.text) > 15 for figure in _FIGURE.findall(line.text))
+    text = bare("\n".join(texts))
+    around = (line.text for line in lines_of(page.root) if not line.linked and len(line.text) > 15)
+    figures = (figure for line in around if not is_furniture(line) for figure in _FIGURE.findall(line))
     return tuple(dict.fromkeys(f for f in figures if bare(f) not in text))

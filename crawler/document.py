@@ -6,17 +6,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import resources
 from importlib.metadata import version
-from urllib.parse import urlsplit
 
 from crawler.attachments import find_attachments, is_attachment_line
-from crawler.body import Body, find_body, missing_figures, select
+from crawler.body import Body, find_body, missing_figures, select, texts_of
 from crawler.encoding import decode_with_evidence
 from crawler.kinds import UnreadableFile, sniff
 from crawler.metadata import page_catalogue, page_metadata, page_title, text_metadata
-from crawler.page import Page, parse_page, resolve
+from crawler.page import Page, parse_page, resolve, split_address
 from storage.records import Attachment, Document
 
 _MODULES = (
@@ -76,17 +74,18 @@ def read_document(
     doubts = () if decoded.certain else (f"encoding: {decoded.encoding} does not fit; characters may be wrong",)
     page = parse_page(decoded.text, url)
     _drop(page, rules.drop or ())
-    return _read_page(page, rules, partial(find_body, page, html=decoded.text), doubts)
+    body = find_body(page, decoded.text, rules.body)
+    return _document(page, body, rules, doubts)
 
 
-def _read_page(page: Page, rules: DetailRules, find: partial[Body], doubts: tuple[str, ...]) -> Document:
-    catalogue = page_catalogue(page)
+def _document(page: Page, body: Body, rules: DetailRules, doubts: tuple[str, ...]) -> Document:
+    catalogue = page_catalogue(page, body.element)
     title = _ruled_title(page, rules) or page_title(page, catalogue)
-    body = find(title, rules.body)
-    meta = page_metadata(page, catalogue, body.lines, title)
+    texts = texts_of(body, title)
+    meta = page_metadata(page, catalogue, texts, title)
     attachments = _attachments(page, body, rules)
-    lines = body.lines if not _only_links(body.lines, attachments) else ()
-    warnings = (*doubts, *body.warnings, *_picture_warning(body), *_figure_warning(page, body))
+    lines = () if _only_links(texts, attachments) else texts
+    warnings = (*doubts, *body.warnings, *_picture_warning(body), *_figure_warning(page, texts))
     return Document(
         title=meta.title,
         text="\n".join(lines),
@@ -166,8 +165,8 @@ def _picture_warning(body: Body) -> tuple[str, ...]:
     return (f"picture: {len(pictures)} in the body; their text is not read",) if pictures else ()
 
 
-def _figure_warning(page: Page, body: Body) -> tuple[str, ...]:
-    missing = missing_figures(page, body)
+def _figure_warning(page: Page, texts: Sequence[str]) -> tuple[str, ...]:
+    missing = missing_figures(page, texts)
     return (f"figures of the page are missing from the text: {'、'.join(missing[:10])}",) if missing else ()
 
 
@@ -181,7 +180,7 @@ def _next_pages(page: Page) -> tuple[str, ...]:
 
 def _parts(url: str, count: int, name: str, extension: str) -> Iterable[str]:
     """TRS counts parts from 0: t2024_1.html is the second. A list's script (index) is not an article's."""
-    own = urlsplit(url).path.rsplit("/", 1)[-1]
+    own = split_address(url).path.rsplit("/", 1)[-1]
     if name == "index" and not own.startswith("index"):
         return
     for number in range(1, min(count, _MAX_PARTS)):
@@ -189,7 +188,7 @@ def _parts(url: str, count: int, name: str, extension: str) -> Iterable[str]:
 
 
 def _linked_parts(page: Page) -> Iterable[str]:
-    path = urlsplit(page.url).path
+    path = split_address(page.url).path
     stem, dot, extension = path.rpartition(".")
     if not dot or "/" in extension or len(stem) < 2:
         return
@@ -197,6 +196,6 @@ def _linked_parts(page: Page) -> Iterable[str]:
     found: dict[int, str] = {}
     for link in page.root.iter("a"):
         url = resolve(page.base, link.get("href") or "")
-        if hit := part.fullmatch(urlsplit(url).path):
+        if hit := part.fullmatch(split_address(url).path):
             found.setdefault(int(hit[1]), url)
     yield from (found[number] for number in sorted(found)[:_MAX_PARTS])

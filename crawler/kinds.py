@@ -13,10 +13,11 @@ _HTML = re.compile(
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 _PARTS = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx", "xl/workbook.bin": "xlsx", "OFD.xml": "ofd"}
+_CONTROLS = bytes([*range(1, 9), *range(14, 27), *range(28, 32)])  # but for white space and escape
 _HEAD = 4096  # bytes looked at for the mark of a format
 
 
-class UnreadableFile(Exception):
+class UnreadableFile(Exception):  # noqa: N818 (the name is the operator's word for it)
     """Bytes that give no text. Says what is wrong with which file, and what an operator can do."""
 
     def __init__(self, what: str, where: str = "", remedy: str = "") -> None:
@@ -25,18 +26,15 @@ class UnreadableFile(Exception):
 
 
 def sniff(body: bytes) -> str:
-    """The kind of a file: html, text, pdf, docx, doc, rtf, xlsx, xls, ofd, zip, rar, 7z, gzip, picture, ole,
-    empty or binary.
-
-    A web archive (MHTML) is "mhtml"; XML that is no page is "xml". Nothing is read but the first kilobytes and,
-    in a container, its directory.
+    """The kind of a file: html, text, pdf, docx, doc, rtf, xlsx, xls, ofd, zip, rar, 7z, gzip, picture, ole, xml
+    (that is no page), mhtml (a web archive), empty or binary.
     """
     head = body[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n\x00")
     if not head:
         return "empty"
     if b"%PDF-" in body[:1024]:
         return "pdf"
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_kind(body)
     if body.startswith(_OLE):
         return _ole_kind(body)
@@ -60,7 +58,7 @@ def _zip_kind(body: bytes) -> str:
 
 
 def _ole_kind(body: bytes) -> str:
-    """Word, Excel and WPS share one container; the directory names its streams in UTF-16."""
+    """Word, Excel and WPS share one container; its directory names the streams in UTF-16."""
     for stream, kind in (("WordDocument", "doc"), ("Workbook", "xls"), ("Book", "xls")):
         if stream.encode("utf-16-le") in body:
             return kind
@@ -80,4 +78,4 @@ def _text_kind(body: bytes, head: bytes) -> str:
 
 
 def _controls(data: bytes) -> int:
-    return sum(byte < 9 or 13 < byte < 27 or 27 < byte < 32 for byte in data)
+    return len(data) - len(data.translate(None, _CONTROLS))

@@ -46,11 +46,12 @@ _CATALOGUE_ONLY = frozenset(
     """索引号 信息索引号 发文字号 发布机构 发文机关 发文机构 发布机关 主题分类 组配分类 体裁分类 公开方式 公开范围
     公开形式 公开时限 有效性 时效性 文件状态 统一编号 信息类别 公开责任部门""".split()  # noqa: SIM905
 )
-EDGE = "\x1f"  # stands in a unit where one inline element ends and the next begins
-_SPACED = "|".join(r"[\s\x1f]*".join(label) for label in sorted(_FIELD_OF, key=len, reverse=True))
+EDGE = "\ue000"  # stands in a unit where one inline element ends and the next begins
+_SPACED = "|".join(r"[\s\ue000]*".join(label) for label in sorted(_FIELD_OF, key=len, reverse=True))
 _LABEL = re.compile(
-    r"(?:(?<=^)|(?<=[\s\x1f|;；，,、【\[（(]))(" + _SPACED + r")(?:[\s\x1f】\]）)]*[:：]|(?=\x1f)|$)"
+    r"(?:(?<=^)|(?<=[\s\ue000|;；，,、【\[（(]))(" + _SPACED + r")(?:[\s\ue000】\]）)]*[:：]|(?=\ue000)|$)"
 )
+_BARE_ROW = re.compile(rf"(^|[\s{EDGE}])({_SPACED})(?=\s|$)")
 _MAX_UNIT = 600  # characters: a longer unit is prose
 _MAX_VALUE = 200
 _MAX_CATALOGUE = 1000
@@ -101,14 +102,18 @@ def _trimmed(text: str) -> str:
     return squeeze(text.replace(EDGE, " ")).strip(" :：|;；【】[]")
 
 
-def units_of(root: HtmlElement) -> Iterator[str]:
+def units_of(root: HtmlElement, skip: HtmlElement | None = None) -> Iterator[str]:
     """The text of each block and cell in page order, with `EDGE` where inline elements meet.
 
-    A unit with form fields is left out: a search form names labels and offers all their values.
+    A unit with form fields is left out: a search form names labels and offers all their values. What stands in
+    the element `skip` is left out too.
     """
     pieces: list[str] = []
     form = False
-    for event, node in etree.iterwalk(root, events=("start", "end")):
+    walker = etree.iterwalk(root, events=("start", "end"))
+    for event, node in walker:
+        if node is skip and event == "start":
+            walker.skip_subtree()
         block = node.tag in BLOCKS or node.tag == "br"
         if block and pieces:
             if not form:
@@ -117,7 +122,7 @@ def units_of(root: HtmlElement) -> Iterator[str]:
         if not block:
             pieces.append(EDGE)
         form = form or node.tag in ("input", "select", "textarea", "button")
-        text = node.text if event == "start" else node.tail
+        text = node.tail if event == "end" else node.text if node is not skip else None
         if text and not text.isspace():
             pieces.append(text)
     if pieces and not form:
@@ -144,8 +149,14 @@ def is_catalogue(element: HtmlElement) -> bool:
 
 def is_catalogue_line(line: str) -> bool:
     """Whether a line of bare text is a row of the catalogue: it holds two labels."""
-    return len(line) <= _MAX_UNIT and len(_LABEL.findall(cells_as_units(line))) >= 2
+    return len(line) <= _MAX_UNIT and len(_LABEL.findall(unit_of_line(line))) >= 2
 
 
-def cells_as_units(line: str) -> str:
-    return line.replace(" | ", EDGE + " ")
+def unit_of_line(line: str) -> str:
+    """A line of bare text as a unit: cells are edges, and in a row of labels so is the blank behind each.
+
+    索引号 640202037/2024-00029 文号 无 生成日期 2023-09-14 has neither colons nor cells left.
+    """
+    unit = line.replace(" | ", EDGE + " ")
+    labels = list(_BARE_ROW.finditer(unit)) if len(unit) <= _MAX_UNIT else []
+    return _BARE_ROW.sub(rf"\1\2{EDGE}", unit) if len(labels) >= 2 else unit

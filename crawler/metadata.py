@@ -10,12 +10,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice, pairwise
 
 from lxml import etree
 from lxml.html import HtmlElement
 
 from crawler.dates import find_date, parse_date
-from crawler.labels import cells_as_units, is_catalogue_line, is_nothing, units_of, values_behind_labels
+from crawler.labels import (
+    is_catalogue,
+    is_catalogue_line,
+    is_nothing,
+    unit_of_line,
+    units_of,
+    values_behind_labels,
+)
 from crawler.page import Page, bare, is_heading, squeeze
 from storage.records import Status
 
@@ -38,10 +46,15 @@ NUMBER = re.compile(
 )
 _YEAR_BRACKETS = re.compile(r"[\[［（(【﹝「〈]((?:19|20)\d{2})[\]］）)】﹞」〉]")
 _HEAD_OF_TEXT = 60  # lines of a bare text in which a catalogue may stand
+_BODY_HEAD = 12  # units of a body in which its template's info line may stand
+_CATALOGUE_TAGS = ("table", "ul", "dl", "div")
 _HEAD_LINES = 8  # a red-head document has its number here, above or below its title
 _SIGN_OFF = re.compile(
     r"(?:[\u4e00-\u9fa5（）()、]{0,40})((?:19|20)\d{2}年\d{1,2}月\d{1,2}日|[二一][〇○零O0一二三四五六七八九]{3}年[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}日)"
     r"(?:印发)?"
+)
+_ORGAN = re.compile(
+    r"([\u4e00-\u9fa5]{2,24}(?:局|厅|委员会|人民政府|办公室|办公厅|部|院|法院|检察院|中心|总队|大队|公司))(?:文件|（代章）)?"
 )
 _SITE_WORDS = re.compile(r"网|政府|门户|平台|局$|厅$|委员会$|办公室$|公开$|专栏|频道|中国|官方")
 _SITE_SUFFIX = re.compile(r"(?:门户网站|官方网站|政务网|信息网|公众信息网|网站|官网|网)$")
@@ -101,7 +114,7 @@ def text_metadata(lines: Sequence[str], title: str = "") -> Metadata:
         title=title,
         doc_number=doc_number(catalogue.get("doc_number")) or number_at_head(body) or number_in_title(title),
         index_number=catalogue.get("index_number"),
-        publisher=_publisher(catalogue, {}),
+        publisher=_publisher(catalogue, {}) or _masthead(lines),
         published_on=catalogue.date("published_on"),
         issued_on=catalogue.date("issued_on") or sign_off_date(body),
         status=_cell_status(catalogue) or _notice_status(title, body),
@@ -111,14 +124,23 @@ def text_metadata(lines: Sequence[str], title: str = "") -> Metadata:
 # --- the catalogue ---
 
 
-def page_catalogue(page: Page) -> Catalogue:
-    """The catalogue and info line of a page, in whatever shape they are printed."""
-    return Catalogue(values_behind_labels(units_of(page.root)))
+def page_catalogue(page: Page, body: HtmlElement | None) -> Catalogue:
+    """The catalogue and info line of a page, in whatever shape they are printed.
+
+    Of the body only its catalogue counts, and labels with a colon at its head: a table in the text may have a
+    column 文号 as well.
+    """
+    units = [*units_of(page.root, skip=body)]
+    if body is not None:
+        inside = (e for e in body.iterdescendants(*_CATALOGUE_TAGS) if is_catalogue(e))
+        units += [unit for element in inside for unit in units_of(element)]
+        units += [unit for unit in islice(units_of(body), _BODY_HEAD) if ":" in unit or "：" in unit]
+    return Catalogue(values_behind_labels(units))
 
 
 def text_catalogue(lines: Iterable[str]) -> Catalogue:
     """The catalogue where it stands as lines of bare text."""
-    return Catalogue(values_behind_labels(map(cells_as_units, lines)))
+    return Catalogue(values_behind_labels(map(unit_of_line, lines)))
 
 
 # --- fields ---
@@ -152,10 +174,12 @@ def sign_off_date(lines: Sequence[str]) -> date | None:
 
     A notice that carries its annex is signed in the middle, so the first one counts, not the last.
     """
-    for line in lines[1:]:
-        if len(line) <= 60 and (hit := _SIGN_OFF.fullmatch(bare(line))):
-            return find_date(hit[1])
-    return None
+    signed = next((line for line in lines[1:] if _is_sign_off(line)), "")
+    return find_date(bare(signed))
+
+
+def _is_sign_off(line: str) -> bool:
+    return len(line) <= 60 and _SIGN_OFF.fullmatch(bare(line)) is not None
 
 
 def _publisher(catalogue: Catalogue, metas: Mapping[str, str]) -> str | None:
@@ -165,6 +189,19 @@ def _publisher(catalogue: Catalogue, metas: Mapping[str, str]) -> str | None:
     for source in (metas.get("contentsource"), catalogue.get("source"), metas.get("source")):
         if source and not is_nothing(source) and len(source) <= 60:
             return _without_here(source) or _site(metas)
+    return None
+
+
+def _masthead(lines: Sequence[str]) -> str | None:
+    """Who speaks in a bare text: 武汉市人民政府文件 or a body's name above it, else who signed it."""
+    for line in lines[:4]:
+        if hit := _ORGAN.fullmatch(bare(line)):
+            return hit[1]
+    for line, following in pairwise(lines):
+        if _is_sign_off(following):
+            first = squeeze(line).partition(" ")[0]
+            hit = _ORGAN.fullmatch(first)
+            return hit[1] if hit else None
     return None
 
 
@@ -191,8 +228,7 @@ def _cell_status(catalogue: Catalogue) -> Status | None:
 def _script_status(scripts: Sequence[str]) -> Status | None:
     for script in scripts:
         if hit := _STATUS_SCRIPT.search(script):
-            if status := _STATUSES.get(hit[1].strip()):
-                return status
+            return _STATUSES.get(hit[1].strip())
         if "DETAIL" in script and (flag := _STATUS_FLAG.search(script)):
             return "expired" if flag[1] == "expired" else "repealed"
     return None

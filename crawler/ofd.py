@@ -59,7 +59,7 @@ def _named(root: etree._Element, name: str) -> Iterator[etree._Element]:
 def _pieces(content: etree._Element) -> Iterator[_Piece]:
     """The text pieces of a page; a piece's place counts from its object's boundary."""
     for order, holder in enumerate(_named(content, "TextObject")):
-        left, top = (_numbers(holder.get("Boundary")) + [0.0, 0.0])[:2]
+        left, top = [*_numbers(holder.get("Boundary")), 0.0, 0.0][:2]
         size = (_numbers(holder.get("Size")) or [4.0])[0]
         for code in _named(holder, "TextCode"):
             x, y = (_numbers(code.get(axis)) or [0.0] for axis in ("X", "Y"))

@@ -102,8 +102,7 @@ def read_workbook(body: bytes) -> tuple[str, tuple[str, ...]]:
         _check_extent(body)
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(body))
     names = list(book.sheet_names)
-    shown = [name for name in names[:_MAX_SHEETS]]
-    parts = [(name, _sheet_rows(book.get_sheet_by_name(name))) for name in shown]
+    parts = [(name, _sheet_rows(book.get_sheet_by_name(name))) for name in names[:_MAX_SHEETS]]
     filled = [(name, rows) for name, rows in parts if rows]
     text = "\n".join(line for name, rows in filled for line in ([name, *rows] if len(filled) > 1 else rows))
     warnings = (f"long: only {_MAX_SHEETS} of {len(names)} sheets were read",) if len(names) > _MAX_SHEETS else ()

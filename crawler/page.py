@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urljoin
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
@@ -21,10 +21,11 @@ BODY_MARK = "data-marked-body"  # set on the element that stands for a body betw
 BLOCKS = frozenset(
     ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "legend", "li", "main", "menu", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", "ucapcontent", "ucaptitle", "founder-content", "founder-title"]
 )
+_BODY_COMMENTS = ("ZJEG_RSS.content.", "[信息内容]>")
 _CJK = "\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef“”‘’—…"
 _BREAK = re.compile(rf"(?<=[{_CJK}])[ \t]*[\r\n][ \t\r\n]*(?=[{_CJK}])")
-_BLANK = re.compile("[\\s\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\ue5e5]+")  # U+E5E5: a full-width space of GBK
-_UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
+_GBK_BLANK = "\ue5e5"  # a full-width space of GBK that Unicode has only for private use
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _ENDS = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)  # an included header may close the page it stands in
 _HIDDEN = etree.XPath(
@@ -82,14 +83,28 @@ def resolve(base: str, href: str) -> str:
         return ""
 
 
+def split_address(url: str) -> SplitResult:
+    """The parts of an address; all empty for what cannot be split (http://[bad/)."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def squeeze(text: str) -> str:
     """Text with each run of white space as one space, none at the ends, and nothing invisible in it."""
-    return _BLANK.sub(" ", _BREAK.sub("", text.translate(_UNSEEN))).strip()
+    if not text.isascii():
+        text = _UNSEEN.sub("", text).replace(_GBK_BLANK, " ")
+        if "\n" in text or "\r" in text:
+            text = _BREAK.sub("", text)
+    return " ".join(text.split())
 
 
 def bare(text: str) -> str:
     """Text without any white space: what labels and titles are compared by."""
-    return _BLANK.sub("", text.translate(_UNSEEN))
+    if not text.isascii():
+        text = _UNSEEN.sub("", text).replace(_GBK_BLANK, "")
+    return "".join(text.split())
 
 
 def parse_page(text: str, url: str) -> Page:
@@ -127,11 +142,12 @@ def _take_hidden(root: HtmlElement) -> Iterator[HtmlElement]:
 def _mark_bodies(root: HtmlElement) -> None:
     """JCMS puts the body between two comments, whatever the template around them: make it an element."""
     for comment in list(root.iter(etree.Comment)):
-        if "ZJEG_RSS.content.begin" not in (comment.text or "") or comment.getparent() is None:
+        mark = next((m for m in _BODY_COMMENTS if f"{m}begin" in (comment.text or "")), None)
+        if mark is None or comment.getparent() is None:
             continue
         inside: list[HtmlElement] = []
         for sibling in comment.itersiblings():
-            if sibling.tag is etree.Comment and "ZJEG_RSS.content.end" in (sibling.text or ""):
+            if sibling.tag is etree.Comment and f"{mark}end" in (sibling.text or ""):
                 _wrap(comment, inside)
                 break
             inside.append(sibling)

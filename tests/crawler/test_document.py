@@ -46,3 +46,89 @@ def test_warnings(name):
     beginnings = expected.get("warnings", [])
     assert len(document.warnings) == len(beginnings)
     assert all(any(w.startswith(b) for w in document.warnings) for b in beginnings)
+
+
+def test_rules_win_over_the_automatic_reading():
+    body = "<p>一、正文在一个没有名字的地方，共有三十多个字，足够算作一篇文章了，再多说几句也无妨。</p>"
+    page = f"<html><head><title>x</title></head><body><b id=t>真正的 标题</b><div class=content><p>{'别的内容。' * 20}</p></div>"
+    page += f"<div class=odd>{body}<p class=ad>广告</p></div><div class=dl><a href=/f?k=1>附表</a></div></body></html>"
+    rules = DetailRules(body=".odd", title="#t", attachments=".dl", drop=(".ad",))
+    document = read_document(page.encode(), "http://a.test/b/c.html", None, rules)
+    assert (document.title, document.text) == ("真正的 标题", body[3:-4])
+    assert document.attachments == (Attachment("附表", "http://a.test/f?k=1"),)
+    with pytest.raises(ValueError, match="not a CSS selector: ::"):
+        read_document(page.encode(), "http://a.test/", None, DetailRules(body="::"))
+
+
+def test_a_table_in_the_text_is_no_catalogue():
+    rows = "<tr><th>序号</th><th>名称</th><th>文号</th></tr><tr><td>1</td><td>旧办法</td><td>川民〔2011〕9号</td></tr>"
+    page = f"<html><head><title>关于废止部分文件的公告</title></head><body><div class=TRS_Editor><p>{'现将有关事项公告如下。' * 5}</p>"
+    page += f"<table border=1>{rows}</table></div></body></html>"
+    document = read_document(page.encode(), "http://a.test/")
+    assert (document.doc_number, document.title, document.status) == (None, "关于废止部分文件的公告", "unknown")
+    assert document.text.endswith("序号 | 名称 | 文号\n1 | 旧办法 | 川民〔2011〕9号")
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        ("<script>var file_status='失效';</script>", "expired"),
+        ("<script>\n// var file_status='失效';\n</script>", "unknown"),
+        ("<!-- <tr><td>有效性</td><td>失效</td></tr> -->", "unknown"),
+        ("<script>window._CONFIG={DETAIL: {\"is_abolished\":1}}</script>", "repealed"),
+        ("<table><tr><td>时效性</td><td>继续有效</td></tr></table>", "in_force"),
+        ("<form>有效性：<select><option>全部</option><option>失效</option></select></form>", "unknown"),
+        ("<ul><li>是否有效：否</li></ul>", "expired"),
+    ],
+)
+def test_status(extra, status):
+    page = f"<html><body>{extra}<div class=TRS_Editor><p>{'旧的通知同时废止，自本通知失效之日起执行。' * 3}</p></div></body></html>"
+    assert read_document(page.encode(), "http://a.test/").status == status
+
+
+def test_a_notice_at_the_head_repeals():
+    text = "<p>（本文件已于2024年3月1日废止）</p>" + "<p>各区民政局：请遵照执行，并将执行情况按季度报送。</p>" * 3
+    page = f"<html><body><div class=TRS_Editor>{text}</div></body></html>"
+    assert read_document(page.encode(), "http://a.test/").status == "repealed"
+
+
+def test_parts_of_an_article_are_joined():
+    def part(number: int) -> Document:
+        return Document(f"t{number}", f"第{number}部分", attachments=(Attachment("a", "http://a.test/a.pdf"),), next_pages=("x",))
+
+    joined = join_pages(part(1), [part(2), part(3)])
+    assert (joined.title, joined.text) == ("t1", "第1部分\n第2部分\n第3部分")
+    assert (len(joined.attachments), joined.next_pages) == (1, ())
+
+
+def test_full_text_holds_what_attachments_say():
+    read_one = Attachment("表.xlsx", "http://a.test/1", text="县 | 80")
+    document = Document("t", "正文", attachments=(read_one, Attachment("没读.pdf", "http://a.test/2")))
+    assert full_text(document) == "正文\n\n【附件】表.xlsx\n县 | 80"
+    assert full_text(Document("t", "正文")) == "正文"
+
+
+def test_bare_text_is_kept_and_read():
+    text = "索引号 640000/2024-00029 文号 川民发〔2023〕2号 生成日期 2023-09-14\n公开方式 主动公开 发布机构 东川市民政局\n\n  关于印发《实施方案》的通知\n"
+    document = read_text(text)
+    assert document.text == text
+    assert (document.title, document.publisher) == ("关于印发《实施方案》的通知", "东川市民政局")
+    assert (document.index_number, document.doc_number) == ("640000/2024-00029", "川民发〔2023〕2号")
+    assert document.issued_on is not None
+    assert document.issued_on.isoformat() == "2023-09-14"
+
+
+@pytest.mark.parametrize("body", [b"", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_page_is_refused_by_name(body):
+    with pytest.raises(UnreadableFile):
+        read_document(body, "http://a.test/x.html")
+
+
+def test_deep_and_broken_markup_is_read():
+    deep = "<div>" * 3000 + "<table><tr><td>" * 300 + "底" + "</p></b>" * 50
+    document = read_document(f"<html><body>{deep}</body></html>".encode(), "http://[bad/")
+    assert isinstance(document.text, str)
+
+
+def test_the_reader_has_a_fingerprint():
+    assert len(READER) == 64
