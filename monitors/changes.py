@@ -57,10 +57,11 @@ class MeasureChange:
 def compare_measures(before: Sequence[Measure], after: Sequence[Measure]) -> tuple[MeasureChange, ...]:
     """The changes from one version's measures to the next one's, in the order of the newer, removals last."""
     changes: list[MeasureChange] = []
+    quotes = _quotes(before), _quotes(after)
     for i, j in align(before, after):
         old, new = None if i is None else before[i], None if j is None else after[j]
         if old and new:
-            changes += _changed(old, new)
+            changes += _changed(old, new, _own_condition(old, quotes[0]), _own_condition(new, quotes[1]))
         elif new:
             changes.append(MeasureChange("added", None, new, None, _first(new)))
         elif old:
@@ -231,8 +232,27 @@ def _first(measure: Measure) -> Figure | None:
     return measure.figures[0] if measure.figures else None
 
 
-def _changed(old: Measure, new: Measure) -> list[MeasureChange]:
+def _quotes(measures: Iterable[Measure]) -> dict[str, set[str]]:
+    """The quotes of all figures, by the sentence they stand in."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for measure in measures:
+        found[measure.sentence] |= {figure.quote for figure in measure.figures}
+    return found
+
+
+def _own_condition(measure: Measure, quotes: Mapping[str, set[str]]) -> str:
+    """A condition without the figures of its sentence: these are measures, and their changes told as such."""
+    condition = measure.condition or ""
+    for quote in sorted(quotes[measure.sentence], key=len, reverse=True):
+        condition = condition.replace(quote, "")
+    return condition
+
+
+def _changed(old: Measure, new: Measure, condition: str, new_condition: str) -> list[MeasureChange]:
+    """`condition` and `new_condition`: see `_own_condition`."""
     beside = _fields_beside(old, new)
+    if _condition_differs(condition, old.sentence, new_condition, new.sentence):
+        beside += ("condition",)
     changes = []
     for before, after in tiers(old.figures, new.figures):
         fields: tuple[Field, ...] = _figure_fields(before, after) if before and after else ("figures",)
@@ -273,9 +293,7 @@ def _sign(figure: Figure) -> Hashable:
     return figure.value, figure.min, figure.max, figure.unit, figure.bound
 
 
-def _tiers_of_unequal_number(
-    old: Sequence[Figure], new: Sequence[Figure]
-) -> list[tuple[Figure | None, Figure | None]]:
+def _tiers_of_unequal_number(old: Sequence[Figure], new: Sequence[Figure]) -> list[tuple[Figure | None, Figure | None]]:
     """Edit distance: equal tiers cost nothing, a changed one as much as one that came or went."""
     cost = [[i + j for j in range(len(new) + 1)] for i in range(len(old) + 1)]
     for i, a in enumerate(old, 1):
@@ -298,14 +316,12 @@ def _tiers_of_unequal_number(
 
 
 def _fields_beside(old: Measure, new: Measure) -> tuple[Field, ...]:
-    """What differs beside the figures."""
+    """What differs beside the figures and the condition."""
     found: list[Field] = []
     if old.deadline != new.deadline:
         found.append("deadline")
     if _recipient_differs(old, new):
         found.append("recipient")
-    if _condition_differs(old, new):
-        found.append("condition")
     return tuple(found)
 
 
@@ -321,17 +337,16 @@ def _recipient_differs(old: Measure, new: Measure) -> bool:
     return not (a in folded(new.sentence) and b in folded(old.sentence))
 
 
-def _condition_differs(old: Measure, new: Measure) -> bool:
+def _condition_differs(a: str, sentence: str, b: str, new_sentence: str) -> bool:
     """Whether a condition's substance differs: its numbers, its negations and limits, or most of its words.
 
-    A condition that only one reading tells apart counts when the other version's sentence does not hold it.
+    Where one reading sets a condition apart, or another part of it, and the other version's sentence says it as
+    well, nothing differs.
     """
-    a, b = old.condition or "", new.condition or ""
     if bool(a) != bool(b):
-        told, other = (a, new) if a else (b, old)
-        return not _held(told, other.sentence)
+        return not (_held(a, new_sentence) if a else _held(b, sentence))
     same = _essence(a) == _essence(b) and alike(folded(a), folded(b)) >= SAME_CONDITION
-    return not same and not (_held(a, new.sentence) and _held(b, old.sentence))
+    return not same and not (_held(a, new_sentence) and _held(b, sentence))
 
 
 def _essence(text: str) -> Counter[str]:
@@ -342,6 +357,4 @@ def _essence(text: str) -> Counter[str]:
 def _held(condition: str, sentence: str) -> bool:
     """Whether a sentence says all of a condition, in whatever order."""
     words = grams(folded(condition))
-    return _essence(condition) <= _essence(sentence) and len(words & grams(folded(sentence))) >= 0.9 * len(
-        words
-    )
+    return _essence(condition) <= _essence(sentence) and len(words & grams(folded(sentence))) >= 0.9 * len(words)

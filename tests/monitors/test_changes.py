@@ -43,17 +43,13 @@ def told(changes: tuple[MeasureChange, ...]) -> list[tuple[str, tuple[str, ...],
 BEDS = measure("养老机构建设补贴", figure(5000, "元/张"), figure(8000, "元/张"), recipient="养老机构")
 RUN = measure("养老机构运营补贴", figure((100, 450), "元/床/月"), recipient="养老机构")
 RATE = measure("护理型床位占比", figure(55, "%"), kind="target", deadline=date(2025, 12, 31))
-MEALS = measure(
-    "社区食堂", figure(120, "家"), kind="progress", sentence="全区办起社区食堂120家，方便老人就近用餐。"
-)
+MEALS = measure("社区食堂", figure(120, "家"), kind="progress", sentence="全区办起社区食堂120家，方便老人就近用餐。")
 VISITS = measure("上门探访", figure(3000, "人次"), kind="progress", sentence="志愿者上门探访3000人次。")
 ALL = [BEDS, RUN, RATE, MEALS, VISITS]
 
 
 def with_figures(one: Measure, *figures: Figure) -> Measure:
-    return replace(
-        one, figures=figures, sentence=f"对{one.subject}按{'、'.join(f.quote for f in figures)}执行。"
-    )
+    return replace(one, figures=figures, sentence=f"对{one.subject}按{'、'.join(f.quote for f in figures)}执行。")
 
 
 def test_one_changed_tier_is_one_change_with_both_figures() -> None:
@@ -138,9 +134,19 @@ def test_conditions_change_by_substance_not_by_wording(
     condition: str | None, sentence: str, fields: tuple[str, ...] | None
 ) -> None:
     newer = replace(LIMITED, condition=condition, sentence=sentence)
-    assert [c.fields for c in compare_measures([LIMITED, BEDS], [newer, BEDS])] == (
-        [fields] if fields else []
-    )
+    assert [c.fields for c in compare_measures([LIMITED, BEDS], [newer, BEDS])] == ([fields] if fields else [])
+
+
+def test_a_condition_that_quotes_another_figure_of_its_sentence_does_not_change_with_it() -> None:
+    def versions(price: int) -> list[Measure]:
+        said = f"评估一次{price}元，评为重度的由基金付八成。"
+        fee = measure("评估收费", Figure(price, None, None, "元", "=", f"{price}元", 4, 8), sentence=said)
+        return [
+            fee,
+            measure("基金支付比例", figure(80, "%"), condition=f"评估一次{price}元，评为重度的", sentence=said),
+        ]
+
+    assert told(compare_measures(versions(200), versions(260))) == [("changed", ("value",), 200, 260)]
 
 
 def test_added_and_removed() -> None:
@@ -154,9 +160,7 @@ def test_a_measure_gone_and_an_unlike_one_come_are_not_one_change() -> None:
 
 
 def test_rewording_a_sentence_and_its_subject_changes_nothing() -> None:
-    newer = replace(
-        MEALS, subject="社区食堂数量", sentence="社区食堂已在全区开到120家，老人在家门口用餐更方便。"
-    )
+    newer = replace(MEALS, subject="社区食堂数量", sentence="社区食堂已在全区开到120家，老人在家门口用餐更方便。")
     assert compare_measures(ALL, [BEDS, RUN, RATE, newer, VISITS]) == ()
 
 
@@ -165,9 +169,7 @@ def test_reworded_renumbered_and_changed_is_still_one_change() -> None:
         MEALS, figures=(figure(150, "家"),), subject="全区社区食堂",
         sentence="（三）全区办成社区食堂150家，老人可就近用餐。",
     )  # fmt: skip
-    assert told(compare_measures(ALL, [newer, VISITS, BEDS, RUN, RATE])) == [
-        ("changed", ("value",), 120, 150)
-    ]
+    assert told(compare_measures(ALL, [newer, VISITS, BEDS, RUN, RATE])) == [("changed", ("value",), 120, 150)]
 
 
 def test_the_same_goal_said_twice_and_changed_once() -> None:
@@ -214,9 +216,7 @@ def test_hundreds_of_measures_rewritten_at_once_find_each_other() -> None:
     many = []
     for n in range(400):
         name = "".join(rng.sample(words, 4)) + str(n)
-        many.append(
-            measure(f"{name}补贴", figure(1000 + n, "元"), sentence=f"每个{name}补{1000 + n}元，按季拨付。")
-        )
+        many.append(measure(f"{name}补贴", figure(1000 + n, "元"), sentence=f"每个{name}补{1000 + n}元，按季拨付。"))
     newer = [replace(m, subject="全部" + m.subject, sentence="另：" + m.sentence) for m in many]
     rng.shuffle(newer)
     assert compare_measures(many, newer) == ()
