@@ -86,14 +86,14 @@ def page_for(conn: sa.Connection, url: str, source: str, kind: PageKind) -> Page
 
 
 def pages_for(conn: sa.Connection, urls: Iterable[str], source: str, kind: PageKind) -> dict[str, Page]:
-    """`page_for` for all rows of a list at once: URL → page."""
+    """`page_for` for all rows of a list at once: URL → page, in the order given."""
     wanted = list(dict.fromkeys(urls))
     found = _pages_at(conn, wanted)
     missing = [url for url in wanted if url not in found]
     if missing:
         _insert_pages(conn, missing, source, kind)
         found |= _pages_at(conn, missing)
-    return found
+    return {url: found[url] for url in wanted}
 
 
 def page_by_url(conn: sa.Connection, url: str) -> Page | None:

@@ -1,0 +1,11 @@
+"""Fixtures of the storage tests."""
+
+from databases import (  # noqa: F401
+    database,
+    database_url,
+    empty_url,
+    postgresql,
+    postgresql_template,
+    sqlite_template,
+    sqlite_url,
+)
