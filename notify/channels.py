@@ -150,20 +150,14 @@ def mask(text: str, url: str) -> str:
 
 
 def _secrets(url: str) -> set[str]:
-    """User, password, path and query of an address; its host too, which in a robot's is the key."""
-    try:
-        parts = urlsplit(url)
-        port = str(parts.port or "")
-    except ValueError:
-        return {url}
-    if not parts.netloc and not parts.query:
-        return set()
-    raw = {parts.netloc.rpartition("@")[0], parts.username or "", parts.password or ""}
-    raw |= {*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))}
-    if parts.scheme.lower() not in _SHOWS_HOST:
-        raw |= {parts.netloc.rpartition("@")[2].removesuffix(f":{port}"), parts.hostname or ""}
-    spelled = {form for part in raw for form in (part, unquote(part), quote(part, safe=""))}
-    return spelled - {""}
+    """User, password, path and query of an address; its host too, which in a robot's is the key. Taken apart
+    by hand: what is no proper URL holds secrets all the same."""
+    authority, *others = re.split(r"[/?&#]", url.partition("://")[2])
+    user, _, host = authority.rpartition("@")
+    shown = _scheme(url) in _SHOWS_HOST
+    raw = {user, *user.split(":"), *(set() if shown else {host, *host.split(":")})}
+    raw |= {other.partition("=")[2] or other for other in others}
+    return {form for part in raw for form in (part, unquote(part), quote(part, safe=""))} - {""}
 
 
 # --- Apprise -----------------------------------------------------------------------------------------------
@@ -230,6 +224,7 @@ def _apprise() -> _Apprise:
     log = logging.getLogger("apprise")
     log.addHandler(_Hear())
     log.propagate = False
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # it writes paths at DEBUG
     return _Apprise(
         instantiate=apprise.Apprise.instantiate,
         asset=apprise.AppriseAsset(app_id="Pledgewatch", app_desc="Pledgewatch", app_url=""),

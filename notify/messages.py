@@ -294,9 +294,7 @@ def _headline(figure: Mapping[str, Any]) -> str:
     return f"{clean(figure.get('name') or '')} {clean(figure['words'])}"
 
 
-def _document_facts(
-    document: DocumentRef | None, events: Sequence[Event], s: _Setting
-) -> tuple[tuple[str, str], ...]:
+def _document_facts(document: DocumentRef | None, events: Sequence[Event], s: _Setting) -> tuple[tuple[str, str], ...]:
     day = next((clean(e.detail["published_on"]) for e in events if e.detail.get("published_on")), "")
     publisher = clean(document.publisher or document.region or "") if document else ""
     found = max(e.time for e in events).astimezone(s.tz)
@@ -310,9 +308,7 @@ def _clock(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def _document_links(
-    document: DocumentRef | None, events: Sequence[Event], s: _Setting
-) -> tuple[tuple[str, str], ...]:
+def _document_links(document: DocumentRef | None, events: Sequence[Event], s: _Setting) -> tuple[tuple[str, str], ...]:
     if document is None:
         return ()
     old, new = next((e.versions for e in events if all(e.versions)), (None, None))
@@ -397,9 +393,7 @@ def _other_document(other: Mapping[str, Any], s: _Setting) -> str:
     return " ".join(filter(None, (named, link)))
 
 
-def _sentences(
-    event: Event, context: int | None
-) -> tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]:
+def _sentences(event: Event, context: int | None) -> tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]:
     before, after = (clean((figure or {}).get("sentence") or "") for figure in (event.before, event.after))
     size = context or 0
     if not before or not after:

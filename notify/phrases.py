@@ -165,9 +165,7 @@ def compose_figure(figure: Mapping[str, Any], language: str) -> str:
     >>> compose_figure({"value": None, "min": 50000, "max": 300000, "unit": "元", "bound": "="}, "zh")
     '5万—30万元'
     """
-    ends = (
-        [figure.get("value")] if figure.get("value") is not None else [figure.get("min"), figure.get("max")]
-    )
+    ends = [figure.get("value")] if figure.get("value") is not None else [figure.get("min"), figure.get("max")]
     numbers = "—".join(_number(float(n), language) for n in ends if n is not None)
     unit = clean(figure.get("unit") or "")
     gap = " " if language == "en" and unit not in ("%", "") else ""

@@ -137,9 +137,7 @@ class WeComBot(Robot, NotifyWeComBot):
 class DingTalk(Robot, NotifyDingTalk):
     """钉钉自定义机器人. 310000 is a wrong signature, missing keyword or address outside its list."""
 
-    rejected = frozenset(
-        {300001, 300005, 310000, 400013, 400101, 400102, 400105, 400106, 430101, 430102, 430103}
-    )
+    rejected = frozenset({300001, 300005, 310000, 400013, 400101, 400102, 400105, 400106, 430101, 430102, 430103})
     busy = frozenset({-1, 130101, 410100})
 
     def address(self) -> str:
@@ -275,9 +273,7 @@ class Mail(Direct, NotifyEmail):
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         timeout = self.socket_connect_timeout
         if self.secure_mode == "ssl":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                self.smtp_host, self.port, timeout=timeout, context=context
-            )
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self.smtp_host, self.port, timeout=timeout, context=context)
         else:
             server = smtplib.SMTP(self.smtp_host, self.port, timeout=timeout)
         try:

@@ -112,15 +112,11 @@ async def deliver_due(
     While one channel keeps the run busy, what becomes due for others is claimed and sent. Cancelled, it stops
     at once; what it held is sent again when the leases end. `clock` gives aware times in UTC.
     """
-    run = _Run(
-        outbox, subscribers, events_of, send, style, clock, rng or random.Random(), sleep, plan or Plan()
-    )
+    run = _Run(outbox, subscribers, events_of, send, style, clock, rng or random.Random(), sleep, plan or Plan())
     return await run.until_nothing_is_due()
 
 
-def next_try(
-    attempts: int, now: datetime, rng: random.Random, retry_after: float | None = None
-) -> datetime | None:
+def next_try(attempts: int, now: datetime, rng: random.Random, retry_after: float | None = None) -> datetime | None:
     """When to try again after `attempts` tries have failed, a fifth earlier or later by chance, but never
     before the service asks for it; None where there is no further try."""
     if attempts >= MOST_TRIES:
@@ -185,9 +181,7 @@ class _Run:
 
     async def _some_progress(self) -> None:
         if self.tasks:
-            await asyncio.wait(
-                self.tasks.values(), timeout=self.plan.poll, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(self.tasks.values(), timeout=self.plan.poll, return_when=asyncio.FIRST_COMPLETED)
         for channel in [name for name, task in self.tasks.items() if task.done()]:
             self._end(channel, self.tasks.pop(channel).exception())
 

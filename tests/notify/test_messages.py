@@ -33,10 +33,7 @@ from notify.phrases import clean, compose_figure
 from storage.records import Event, MeasureRef
 
 GOLDEN = Path(__file__).with_name("golden")
-HOSTILE = (
-    "<script>alert(1)</script>\r\nBcc: x@example.org\x1b[31m"
-    "[点我](javascript:alert(1))\u202e**@all** {{ 7*7 }}"
-)
+HOSTILE = "<script>alert(1)</script>\r\nBcc: x@example.org\x1b[31m[点我](javascript:alert(1))\u202e**@all** {{ 7*7 }}"
 
 
 def written(
@@ -47,9 +44,7 @@ def written(
     **more: object,
 ) -> Message:
     limit = limit or Limit()
-    return render(
-        READER, events, language=language, links=LINKS, format=format, limit=limit, tz=SHANGHAI, **more
-    )  # type: ignore[arg-type]
+    return render(READER, events, language=language, links=LINKS, format=format, limit=limit, tz=SHANGHAI, **more)  # type: ignore[arg-type]
 
 
 # --- golden messages -----------------------------------------------------------------------------------
@@ -84,9 +79,7 @@ PUBLISHED = document_event(
     },
 )
 WITHDRAWN = document_event(51, "document.withdrawn", detail={"reasons": ["404"], "changes": 0})
-BLOCKED = document_event(
-    61, "source.blocked", document=None, detail={}, summary="连续3次返回验证页面（HTTP 412）"
-)
+BLOCKED = document_event(61, "source.blocked", document=None, detail={}, summary="连续3次返回验证页面（HTTP 412）")
 
 
 @pytest.mark.parametrize(
@@ -130,11 +123,7 @@ def test_golden(name: str, events: list[Event], format: Format, language: str) -
         ([document_event()], "zh", "【文件修订】武汉市 关于进一步支持养老机构发展的通知"),
         ([BLOCKED], "zh", "【来源受阻】wuhan-mzj"),
         (
-            [
-                target_event(
-                    before=figure(70, "%"), after=figure(70, "%"), detail={"deadline": ["2025-12-31", None]}
-                )
-            ],
+            [target_event(before=figure(70, "%"), after=figure(70, "%"), detail={"deadline": ["2025-12-31", None]})],
             "zh",
             "【目标调整】武汉市 护理型床位占比 期限 2025-12-31→无",
         ),
@@ -184,9 +173,7 @@ def test_a_message_keeps_its_limit_and_cuts_no_figure(
     limit = Limit(size, in_bytes, title_inside=True)
     events = busy_day(count)
     message = written(events, format, limit, language)
-    assert limit.cost(message.title) + 2 + limit.cost(message.body) <= max(
-        size, limit.cost(message.title) + 60
-    )
+    assert limit.cost(message.title) + 2 + limit.cost(message.body) <= max(size, limit.cost(message.title) + 60)
     whole = {"5000", "6000", *(str(5000 + 10 * n) for n in range(1, count + 1))}
     assert figures_in(message.body) <= whole
     if format == "html" and message.body.startswith("<!doctype"):
@@ -227,9 +214,7 @@ def test_500_changes_are_one_message_that_counts_the_rest() -> None:
     shown = len(re.findall(r"补贴调整：", message.body))
     assert f"[还有 {500 - shown} 条](https://watch.example.org/events)" in message.body
     # The largest change comes first.
-    assert "10000元/张" in message.title and message.body.index("10000元/张") < message.body.index(
-        "9990元/张"
-    )
+    assert "10000元/张" in message.title and message.body.index("10000元/张") < message.body.index("9990元/张")
 
 
 def test_a_mail_of_500_changes_is_bounded_and_whole() -> None:
@@ -300,9 +285,7 @@ def test_sentences_that_share_too_little_stand_apart() -> None:
 
 def hostile_event() -> Event:
     return event(
-        document=replace(
-            NOTICE, title=HOSTILE, doc_number=HOSTILE, publisher=HOSTILE, url="javascript:alert(1)"
-        ),
+        document=replace(NOTICE, title=HOSTILE, doc_number=HOSTILE, publisher=HOSTILE, url="javascript:alert(1)"),
         measure=MeasureRef("m", HOSTILE, "subsidy", HOSTILE),
         before=figure(5000, HOSTILE, HOSTILE + OLD),
         after=figure(6000, HOSTILE, HOSTILE + NEW),

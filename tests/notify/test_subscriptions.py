@@ -213,9 +213,7 @@ def test_a_wrong_rhythm_is_named(text: str, wrong: str) -> None:
         parse_deliver(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "wrong"), [("22:00", "HH:MM-HH:MM"), ("22:00-7", '"7"'), ("08:00-08:00", "the same")]
-)
+@pytest.mark.parametrize(("text", "wrong"), [("22:00", "HH:MM-HH:MM"), ("22:00-7", '"7"'), ("08:00-08:00", "the same")])
 def test_wrong_quiet_hours_are_named(text: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
         parse_quiet(text)
