@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Literal
 
-from monitors.likeness import alike, dimension, folded, grams, masked
+from monitors.likeness import alike, around, dimension, folded, grams, masked
 from storage.records import Figure, Measure
 
 ChangeType = Literal["changed", "added", "removed"]
@@ -34,7 +34,7 @@ CANDIDATES = 12  # measures scored against one, those that share most of its rar
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?|[一二三四五六七八九十两]+(?=[个名年级家张人岁月日天所次])")
 _DIGITS = str.maketrans("一二三四五六七八九两", "1234567892")
 _TURNS = re.compile(r"不|未|非|无|除|以上|以下|以内|以外|满|超过|低于")
-_QUALIFIERS = re.compile(r"符合条件|各类|各|该|的|等|对")
+_QUALIFIERS = re.compile(r"符合条件|[我本全][省市州县区]|各类|各|该|的|等|对")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class _Face:
     dimensions: tuple[str, ...]
     sentence: str
     template: str
+    context: str
     figures: tuple[Hashable, ...]
     deadline: str
 
@@ -109,6 +110,7 @@ class _Face:
             tuple(sorted({dimension(f.unit) for f in measure.figures})),
             folded(measure.sentence),
             masked(measure.sentence),
+            around(measure, measure.figures[0]) if measure.figures else "",
             tuple(map(_sign, measure.figures)),
             str(measure.deadline),
         )
@@ -210,15 +212,16 @@ def _candidates(old: Sequence[_Face], new: Sequence[_Face], pairs: Mapping[int, 
 
 
 def _features(face: _Face) -> frozenset[str]:
-    return grams(face.subject) | grams(face.template) | {face.template}
+    return grams(face.subject) | grams(face.template) | {face.template, face.context}
 
 
 def _score(a: _Face, b: _Face) -> float:
     """How surely two measures are one: about 1 for the same words, 0 for nothing in common."""
-    subject, sentence = alike(a.subject, b.subject), alike(a.template, b.template)
+    subject, context = alike(a.subject, b.subject), alike(a.context, b.context)
+    sentence = max(context, (context + alike(a.template, b.template)) / 2)
     score = 0.6 * subject + 0.4 * sentence
     if a.kind != b.kind:
-        if sentence < 0.85 or subject < 0.6:
+        if subject < 0.6 or (sentence < 0.85 and a.figures != b.figures):
             return 0.0
         score -= 0.1
     if a.dimensions != b.dimensions:

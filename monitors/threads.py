@@ -22,7 +22,7 @@ from hashlib import blake2s
 from typing import Literal
 
 from monitors.changes import tiers
-from monitors.likeness import alike, dimension, folded, grams, masked
+from monitors.likeness import alike, around, dimension, folded, grams, masked
 from storage.records import Figure, Kind, Measure
 
 RelationKind = Literal["same", "repeated", "restated", "conflict", "met"]
@@ -34,8 +34,6 @@ SAME_DAY = 3  # days within which a reported figure cannot have moved
 FALL, RISE = 0.9, 2.0  # share of a reported figure below or above which a month does not explain the step
 MAGNITUDE = 10.0  # ratio that no revision of a figure explains, but a lost dash or point does
 
-_WINDOW = 24  # characters on each side of a figure that count as its words
-_MARK = re.compile(r"[，。；！？,;\d]")
 _LEVELS = "省市州区县镇乡街"
 _SCOPE = re.compile(
     r"目前|现有|现已|累计|各类|各个|各级|一次性|获得|取得|达到|实现|完成|成功|全部|全面|开展"
@@ -258,9 +256,7 @@ class _Linker:
 def _told(tracked: Tracked, statement: Statement) -> Tracked:
     measure = statement.measure
     unit = measure.figures[0].unit if measure.figures else ""
-    return replace(
-        tracked, kind=measure.kind, region=statement.region, unit=unit, recipient=measure.recipient
-    )
+    return replace(tracked, kind=measure.kind, region=statement.region, unit=unit, recipient=measure.recipient)
 
 
 def _family(kind: Kind) -> str:
@@ -336,24 +332,14 @@ def _nearness(a: Statement, b: Statement, figure: Figure, twin: Figure) -> float
     if subject[-2:] != other[-2:] or _telling(subject) != _telling(other):
         return 0.0
     near = alike(subject, other)
-    here, there = _around(a.measure, figure), _around(b.measure, twin)
+    here, there = around(a.measure, figure), around(b.measure, twin)
     context = alike(here, there)
-    in_context = context >= CONTEXT and (
-        _within(a.measure.subject, there) or _within(b.measure.subject, here)
-    )
+    in_context = context >= CONTEXT and (_within(a.measure.subject, there) or _within(b.measure.subject, here))
     return near + context if near >= NEAR or in_context else 0.0
 
 
 def _telling(subject: str) -> frozenset[str]:
     return frozenset(word for word in _TELLING if word in subject) | frozenset(re.findall(r"\d+", subject))
-
-
-def _around(measure: Measure, figure: Figure) -> str:
-    """The words on both sides of a figure, as far as the next mark or number."""
-    before, found, after = measure.sentence.partition(figure.quote)
-    if not found:
-        return masked(measure.sentence)
-    return masked(_MARK.split(before[-_WINDOW:])[-1] + "0" + _MARK.split(after[:_WINDOW])[0])
 
 
 def _within(subject: str, words: str) -> bool:
@@ -497,11 +483,7 @@ def agree(a: Figure, b: Figure) -> bool:
         return abs(a.value - b.value) <= 0.05 * max(abs(a.value), abs(b.value))
     loose, exact = (a, b) if a.bound in {">=", ">"} else (b, a)
     rounded = loose.bound in {">=", ">"} and exact.bound == "=" and loose.unit != "%"
-    return (
-        rounded and 0 <= exact.value - loose.value <= 0.1 * loose.value
-        if exact.value and loose.value
-        else False
-    )
+    return rounded and 0 <= exact.value - loose.value <= 0.1 * loose.value if exact.value and loose.value else False
 
 
 def _compared(old: Measure, new: Measure) -> list[tuple[Figure, Figure]]:
