@@ -43,7 +43,7 @@ class ConfigError(Exception):
 
 
 def parse_duration(value: object) -> timedelta:
-    """"90s", "30m", "2h", "1d" or a number of seconds. Raises ValueError for anything else or less than 1 s."""
+    """ "90s", "30m", "2h", "1d" or a number of seconds. Raises ValueError for anything else or less than 1 s."""
     if isinstance(value, timedelta):
         return value
     match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*([smhdw]?)\s*", str(value))
@@ -108,13 +108,13 @@ class Storage(_Table):
 
 class Crawl(_Table):
     user_agent: str = Field("Pledgewatch (+mailto:ops@example.org)", min_length=3, pattern=r"^[\x20-\x7e]+$")
-    delay: float = Field(2.0, ge=0, le=3600)
+    delay: float = Field(default=2.0, ge=0, le=3600)
     obey_robots: bool = True
     allow_private: bool = False
     timeout: Duration = timedelta(seconds=30)
     pass_limit: Duration = timedelta(hours=2)  # a pass over one source is ended after this
-    max_bytes: int = Field(32 * 2**20, ge=1024, le=2**30)
-    per_host_daily: int | None = Field(None, ge=1)
+    max_bytes: int = Field(default=32 * 2**20, ge=1024, le=2**30)
+    per_host_daily: int | None = Field(default=None, ge=1)
     audit: Duration = timedelta(days=7)  # how often a page is fetched without conditions
 
 
@@ -146,12 +146,12 @@ class ListTable(_Table):
     link: str | None = None
     date: str | None = None
     items: str | None = None  # paths in a JSON answer
-    expect: int | None = Field(None, ge=1)  # fewer rows than this mean that the layout drifted
+    expect: int | None = Field(default=None, ge=1)  # fewer rows than this mean that the layout drifted
 
 
 class PagingTable(_Table):
     next: str | None = None  # a selector, or an address with {page}
-    pages: int = Field(3, ge=1, le=1000)  # read on the first pass; later ones stop at known pages
+    pages: int = Field(default=3, ge=1, le=1000)  # read on the first pass; later ones stop at known pages
 
 
 class DetailTable(_Table):
@@ -188,7 +188,7 @@ class Source(_Table):
     attachments: Annotated[AttachmentsTable, BeforeValidator(_as_table("link"))] = AttachmentsTable()
     tls: Literal["standard", "legacy"] = "standard"
     encoding: str | None = None
-    delay: float | None = Field(None, ge=0, le=3600)
+    delay: float | None = Field(default=None, ge=0, le=3600)
     hosts: Strings = ()  # further hosts that documents of this source may lie on
 
     @field_validator("cron")
@@ -231,7 +231,7 @@ class Tracked(_Table):
     id: Identifier
     name: str
     aliases: Strings = ()
-    alert: str = Field("any", pattern=r"^(any|increase|decrease|>=\s*\d+(\.\d+)?%)$")
+    alert: str = Field(default="any", pattern=r"^(any|increase|decrease|>=\s*\d+(\.\d+)?%)$")
     region: str | None = None
     kind: Literal["target", "subsidy", "progress"] | None = None
 
@@ -246,7 +246,7 @@ class SubscriberTable(_Table):
     tracked: Strings = ()
     recipients: Strings = ()
     keywords: Strings = ()
-    minimum_change: float | None = Field(None, ge=0)
+    minimum_change: float | None = Field(default=None, ge=0)
     deliver: str = "now"
     quiet: str | None = None
     operator: bool = False
@@ -282,7 +282,7 @@ class Settings(_Table):
 
     service: Service = Service()
     storage: Storage = Storage()
-    crawl: Crawl = Crawl()
+    crawl: Crawl = Field(default_factory=Crawl)
     web: Web = Web()
     sources: tuple[Source, ...] = ()
     tracked: tuple[Tracked, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -69,7 +69,9 @@ class DemoSite:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("pledgewatch.demo", "looks"), autoescape=True, undefined=jinja2.StrictUndefined
+            loader=jinja2.PackageLoader("pledgewatch.demo", "looks"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
         )
 
     def __enter__(self) -> DemoSite:
@@ -120,7 +122,11 @@ class DemoSite:
         if path == "/robots.txt":
             return 200, "text/plain", b"User-agent: *\nDisallow: /admin/\n"
         if path in ("/mzj/zfxxgk/index.html", "/qyq/gkml.htm"):
-            return 200, "text/html; charset=utf-8", self._list(state, "trs" if path.startswith("/mzj") else "boda")
+            return (
+                200,
+                "text/html; charset=utf-8",
+                self._list(state, "trs" if path.startswith("/mzj") else "boda"),
+            )
         if path.endswith(".pdf"):
             return 200, "application/pdf", _pdf(state.pdf_release)
         paper = next((p for p in state.papers.values() if p.path == path), None)
@@ -135,7 +141,9 @@ class DemoSite:
         rows = sorted((p for p in state.papers.values() if p.look == look), key=lambda p: p.published_on, reverse=True)
         # The oldest document is pinned: a list's first row says nothing about what is new.
         rows = rows[-1:] + rows[:-1]
-        return self._page(f"{look}_list.html", rows=rows, n=state.furniture).encode("gb18030" if look == "boda" else "utf-8")
+        return self._page(f"{look}_list.html", rows=rows, n=state.furniture).encode(
+            "gb18030" if look == "boda" else "utf-8"
+        )
 
     def _page(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)

@@ -1,0 +1,313 @@
+"""Commands that look into the archive: documents, history, diff, measures, events, deliveries, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pledgewatch.console import (
+    EXIT_FAILED,
+    ConfigOption,
+    JsonOption,
+    app,
+    load,
+    open_archive,
+    print_json,
+    print_lines,
+    reading,
+    stop,
+)
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from storage.documents import StoredDocument, StoredVersion
+
+DocumentArgument = Annotated[str, typer.Argument(metavar="DOC", help="A document's id, address or 文号.")]
+
+
+def find(conn: sa.Connection, wanted: str) -> StoredDocument:
+    """The one document that a person means, or an end that says which ones it could be."""
+    from storage.documents import resolve
+
+    found = resolve(conn, wanted)
+    if not found:
+        stop(f'no document "{wanted}"; `pledgewatch documents` lists them', EXIT_FAILED)
+    if len(found) > 1:
+        listed = "; ".join(f"{d.id} {d.title} ({d.publisher or d.source})" for d in found)
+        stop(f'"{wanted}" names {len(found)} documents, take an id: {listed}', EXIT_FAILED)
+    return found[0]
+
+
+def document_row(document: StoredDocument) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "source": document.source,
+        "title": document.title,
+        "url": document.url,
+        "doc_number": document.doc_number,
+        "index_number": document.index_number,
+        "publisher": document.publisher,
+        "region": document.region,
+        "published_on": document.published_on.isoformat() if document.published_on else None,
+        "state": document.state,
+        "status": document.status,
+        "first_seen_at": document.first_seen_at.isoformat(),
+        "last_seen_at": document.last_seen_at.isoformat(),
+    }
+
+
+@app.command()
+def documents(
+    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
+    region: Annotated[str | None, typer.Option(help="Only of this region.")] = None,
+    title: Annotated[str | None, typer.Option(help="Only with this in the title.")] = None,
+    json_: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """The documents in the archive, newest first; as JSON one object a line."""
+    from storage.documents import list_documents
+
+    with reading(config) as conn:
+        found = list_documents(conn, source=source, region=region, title=title)
+        if json_:
+            print_lines(document_row(d) for d in found)
+            return
+    from pledgewatch.terminal import show_documents
+
+    show_documents(found)
+
+
+@app.command()
+def history(doc: DocumentArgument, json_: JsonOption = False, config: ConfigOption = None) -> None:
+    """The versions of a document, oldest first."""
+    from storage.documents import history as versions_of
+
+    with reading(config) as conn:
+        document = find(conn, doc)
+        lines = versions_of(conn, document.id)
+    if json_:
+        print_lines(
+            {
+                "document": document.id,
+                "version": line.number,
+                "created_at": line.created_at.isoformat(),
+                "fetched_at": line.fetched_at.isoformat(),
+                "title": line.title,
+                "status": line.status,
+                "measures": line.statements,
+                "baseline": line.baseline,
+            }
+            for line in lines
+        )
+        return
+    from pledgewatch.terminal import show_history
+
+    show_history(document, lines)
+
+
+@app.command()
+def diff(
+    doc: DocumentArgument,
+    from_: Annotated[int | None, typer.Option("--from", metavar="N", help="Older version (the one before).")] = None,
+    to: Annotated[int | None, typer.Option("--to", metavar="N", help="Newer version (the latest).")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the difference as a web page.")] = None,
+    json_: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What changed between two versions of a document, in colours or as a web page."""
+    settings = load(config)
+    with reading(config) as conn:
+        document = find(conn, doc)
+        older, newer = _two_versions(conn, document, from_, to)
+    from pledgewatch.comparing import compare, difference_json, difference_page
+    from pledgewatch.terminal import show_difference
+
+    comparison = compare(document, older, newer)
+    if json_:
+        print_json(difference_json(comparison))
+    elif html is None:
+        show_difference(comparison, settings.service.language)
+    if html is not None:
+        try:
+            html.write_text(difference_page(comparison, settings.service.language), "utf-8")
+        except OSError as error:
+            stop(f"{html}: {error.strerror}", EXIT_FAILED)
+
+
+def _two_versions(
+    conn: sa.Connection, document: StoredDocument, older: int | None, newer: int | None
+) -> tuple[StoredVersion, StoredVersion]:
+    from storage.documents import latest_mark, version_by_number
+
+    latest = latest_mark(conn, document.id)
+    last = latest.number if latest else 0
+    to = newer if newer is not None else last
+    numbers = older if older is not None else max(1, to - 1), to
+    found = []
+    for number in numbers:
+        version = version_by_number(conn, document.id, number)
+        if version is None:
+            stop(f"document {document.id} has no version {number}; it has 1 to {last}", EXIT_FAILED)
+        found.append(version)
+    return found[0], found[1]
+
+
+measures_app = typer.Typer(
+    help="The measures that are followed through documents; split and merge correct how they are linked.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+)
+app.add_typer(measures_app, name="measures")
+
+
+@measures_app.callback()
+def measures(
+    context: typer.Context,
+    json_: JsonOption = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a table, one statement a row.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """The tracked measures with their statements; as JSON one measure a line."""
+    if context.invoked_subcommand:
+        return
+    from storage.threads import tracked_with_statements
+
+    with reading(config) as conn:
+        threads = tracked_with_statements(conn)
+        if json_:
+            print_lines(thread.to_json() for thread in threads)
+        elif csv:
+            from pledgewatch.tabular import write_measures_csv
+
+            write_measures_csv(threads)
+        else:
+            from pledgewatch.terminal import show_measures
+
+            show_measures(threads)
+
+
+@measures_app.command()
+def merge(
+    keep: Annotated[str, typer.Argument(help="Id of the measure that stays.")],
+    other: Annotated[str, typer.Argument(help="Id of the measure that is the same.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say that two tracked measures are one and the same, for good."""
+    _decide(config, keep, other, same=True)
+
+
+@measures_app.command()
+def split(
+    measure: Annotated[str, typer.Argument(help="Id of a tracked measure.")],
+    doc: Annotated[str, typer.Argument(metavar="DOC", help="The document whose statements do not belong to it.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say that a document's statements of a measure are something else, for good."""
+    _decide(config, measure, doc, same=False)
+
+
+def _decide(config: str | None, first: str, second: str, *, same: bool) -> None:
+    settings = load(config)
+    from pledgewatch.linking import DecisionError, merge_measures, split_measure
+    from pledgewatch.work import utc_now
+    from storage.errors import StorageError
+
+    try:
+        with open_archive(settings).begin() as conn:
+            if same:
+                moved = merge_measures(conn, first, second, utc_now())
+            else:
+                moved = split_measure(conn, settings, first, find(conn, second), utc_now())
+    except DecisionError as error:
+        stop(str(error), EXIT_FAILED)
+    except StorageError as error:
+        stop(str(error), EXIT_FAILED)
+    print(f"{moved} statements moved")
+
+
+@app.command()
+def events(
+    since: Annotated[int, typer.Option(metavar="ID", help="Only events after this one.")] = 0,
+    json_: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """The change log; as JSON one event a line."""
+    from storage.events import events_since
+
+    with reading(config) as conn:
+        found = events_since(conn, since)
+        if json_:
+            print_lines(event.to_json() for event in found)
+        else:
+            from pledgewatch.terminal import show_events
+
+            show_events(found)
+
+
+deliveries_app = typer.Typer(
+    help="What was sent, what waits and what failed.", rich_markup_mode=None, invoke_without_command=True
+)
+app.add_typer(deliveries_app, name="deliveries")
+
+
+@deliveries_app.callback()
+def deliveries(context: typer.Context, json_: JsonOption = False, config: ConfigOption = None) -> None:
+    """What was sent, what waits and what failed; as JSON one delivery a line."""
+    if context.invoked_subcommand:
+        return
+    from storage.outbox import list_deliveries
+
+    with reading(config) as conn:
+        found = list_deliveries(conn)
+    if json_:
+        print_lines(d.to_json() for d in found)
+    else:
+        from pledgewatch.terminal import show_deliveries
+
+        show_deliveries(found)
+
+
+@deliveries_app.command("retry")
+def deliveries_retry(
+    id_: Annotated[int, typer.Argument(metavar="ID", help="Number of the delivery.")], config: ConfigOption = None
+) -> None:
+    """Send a delivery again that failed or waits; it goes out with the next `check` or within seconds of `run`."""
+    from pledgewatch.work import utc_now
+    from storage.errors import StorageError
+    from storage.outbox import retry
+
+    database = open_archive(load(config))
+    try:
+        with database.begin() as conn:
+            queued = retry(conn, id_, utc_now())
+    except StorageError as error:
+        stop(str(error), EXIT_FAILED)
+    if not queued:
+        stop(f"delivery {id_} was sent already, or there is none; `pledgewatch deliveries` lists them", EXIT_FAILED)
+    print(f"delivery {id_} is queued again")
+
+
+@app.command()
+def export(
+    doc: Annotated[str | None, typer.Argument(metavar="[DOC]", help="A document's id, address or 文号.")] = None,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")] = ...,  # type: ignore[assignment]
+    all_: Annotated[bool, typer.Option("--all", help="Every document.")] = False,
+    warc: Annotated[bool, typer.Option("--warc", help="WARC files in place of plain ones.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """The archive as plain files: raw bytes, text, metadata; or as WARC."""
+    if (doc is None) == (not all_):
+        stop("name one document, or say --all")
+    from pledgewatch.exporting import export_documents
+    from storage.documents import list_documents
+
+    with reading(config) as conn:
+        chosen = list_documents(conn) if all_ else (find(conn, doc or ""),)
+        try:
+            written = export_documents(conn, chosen, to, warc=warc)
+        except OSError as error:
+            stop(f"{error.filename}: {error.strerror}", EXIT_FAILED)
+    print(f"{written} files in {to}")

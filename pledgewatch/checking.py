@@ -1,0 +1,58 @@
+"""`pledgewatch check`: one pass over some sources, then deliver what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from notify.sending import Tally
+from pledgewatch.logs import configure_logs
+from pledgewatch.passes import PassReport, pass_over
+from pledgewatch.settings import Settings, Source
+from pledgewatch.terminal import Progress, show_report
+from pledgewatch.work import Workshop
+from storage.database import Database
+from storage.errors import StorageError
+
+
+def check_sources(settings: Settings, database: Database, ids: Sequence[str], *, as_json: bool) -> int:
+    """Visit the sources named, print a line for each, deliver; status 1 where anything failed."""
+    configure_logs(logging.WARNING)
+    chosen = [source for source in settings.sources if source.id in ids]
+    return asyncio.run(_check(settings, database, chosen, as_json))
+
+
+async def _check(settings: Settings, database: Database, chosen: Sequence[Source], as_json: bool) -> int:
+    failed = False
+    async with Workshop(settings, database) as workshop:
+        with Progress(len(chosen)) as progress:
+            passes = [asyncio.create_task(_pass(workshop, source)) for source in chosen]
+            for done in asyncio.as_completed(passes):
+                report = await done
+                progress.advance(report.source)
+                failed |= not report.ok
+                if as_json:
+                    print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
+                else:
+                    show_report(report)
+        tally = await workshop.post.deliver()
+    _tell_deliveries(tally)
+    return 1 if failed or tally.dead or tally.retrying else 0
+
+
+async def _pass(workshop: Workshop, source: Source) -> PassReport:
+    try:
+        return await pass_over(workshop.pipeline, source)
+    except StorageError as error:
+        return PassReport(source.id, ok=False, failed=1, error=f"storage: {error}")
+
+
+def _tell_deliveries(tally: Tally) -> None:
+    if tally.sent or tally.retrying or tally.dead:
+        told = f"deliveries: {tally.sent} sent, {tally.retrying} to be retried, {tally.dead} given up"
+        print(told, file=sys.stderr)
+    for delivery, channel, reason in tally.problems:
+        print(f"delivery {delivery} to {channel} given up: {reason}", file=sys.stderr)

@@ -1,0 +1,190 @@
+"""The command line: what the contract names. What each command does is done in other rooms."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pledgewatch import archive_commands, source_commands
+from pledgewatch.console import (
+    EXIT_FAILED,
+    ConfigOption,
+    JsonOption,
+    app,
+    complain,
+    config_app,
+    load,
+    open_archive,
+    print_json,
+    stop,
+)
+
+__all__ = ["archive_commands", "main", "source_commands"]
+
+# --- the product at work ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    config: ConfigOption = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the last step; 0 only if the alerts are right.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the web pages (0: any free one).", min=0, max=65535)] = 8700,
+) -> None:
+    """The whole product on one screen, without network or set-up."""
+    from pledgewatch.demo import run_demo
+
+    raise typer.Exit(run_demo(once=once, port=port))
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """The daemon: schedules, crawls, compares, delivers, serves the web pages."""
+    settings = load(config)
+    from pledgewatch.daemon import run_daemon
+
+    raise typer.Exit(run_daemon(settings, config, open_archive(settings)))
+
+
+@app.command()
+def check(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Ids of sources (all).")] = None,
+    json_: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """One pass now over the named sources, then deliver what is due."""
+    settings = load(config)
+    known = [s.id for s in settings.sources]
+    if unknown := [s for s in sources or () if s not in known]:
+        stop(f"no source {', '.join(unknown)}; the configuration has: {', '.join(known) or 'none'}")
+    from pledgewatch.checking import check_sources
+
+    raise typer.Exit(check_sources(settings, open_archive(settings), sources or known, as_json=json_))
+
+
+@app.command()
+def web(config: ConfigOption = None) -> None:
+    """The web pages alone, without watching anything."""
+    settings = load(config)
+    from pledgewatch.web import serve_alone
+
+    raise typer.Exit(serve_alone(settings, open_archive(settings)))
+
+
+# --- reading files ---------------------------------------------------------------------------------------------
+
+
+@app.command()
+def extract(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE|-]...", help="Files; - is standard input.")
+    ] = None,
+    json_: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read documents and print the measures in them: HTML, text, PDF, DOCX, DOC, XLS(X), OFD."""
+    if not files and sys.stdin.isatty():
+        stop("name a file, or pipe one in")
+    results, failed = [], False
+    for name in files or ["-"]:
+        try:
+            results.append(_extract_one(name))
+        except ReadingError as error:
+            complain(str(error))
+            failed = True
+    if json_:
+        print_json({"files": results})
+    else:
+        from pledgewatch.terminal import show_extraction
+
+        show_extraction(results)
+    raise typer.Exit(EXIT_FAILED if failed else 0)
+
+
+class ReadingError(Exception):
+    """A file could not be read; the message names it."""
+
+
+def _file_bytes(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise ReadingError(f"{name}: {error.strerror}") from error
+
+
+def _extract_one(name: str) -> dict[str, Any]:
+    body = _file_bytes(name)
+    from pledgewatch.reading import UnreadableFile, measure, read_local_file
+
+    try:
+        document = read_local_file(body, "stdin" if name == "-" else name)
+    except UnreadableFile as error:
+        raise ReadingError(f"{name}: {error}") from error
+    for warning in document.warnings:
+        complain(f"{name}: {warning}")
+    measures = measure(document).measures
+    return {"file": name, "document": document.to_json(), "measures": [m.to_json() for m in measures]}
+
+
+@app.command()
+def links(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A saved list page or a list API's answer; - is standard input."),
+    ],
+    base: Annotated[str, typer.Option("--base", metavar="URL", help="The address the page was saved from.")],
+    json_: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What a list page would yield: titles, addresses, dates, the next page."""
+    from crawler.listing import read_list
+
+    try:
+        page = read_list(_file_bytes(file), base)
+    except ReadingError as error:
+        stop(str(error), EXIT_FAILED)
+    rows = [{"title": i.title, "url": i.url, "date": i.date.isoformat() if i.date else None} for i in page.items]
+    if json_:
+        print_json({"cms": page.cms, "items": rows, "next": page.next})
+        return
+    for warning in page.warnings:
+        complain(warning)
+    for row in rows:
+        print(f"{row['date'] or '----------'}  {row['title']}\n            {row['url']}")
+    print(f"{page.cms}: {len(rows)} items; next page: {page.next or 'none'}", file=sys.stderr)
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = None) -> None:
+    """Validate the configuration; every mistake is named with its key and line."""
+    settings = load(config)
+    print(
+        f"configuration is right: {len(settings.sources)} sources, {len(settings.tracked)} tracked measures, "
+        f"{len(settings.subscribers)} subscribers"
+    )
+
+
+def main() -> None:
+    """Entry point of the program."""
+    try:
+        app(args=_options_first(sys.argv[1:]))
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _options_first(args: list[str]) -> list[str]:
+    """`pledgewatch --config FILE check` means `pledgewatch check --config FILE`."""
+    if args[:1] == ["--config"] and len(args) > 2:
+        return [*args[2:], *args[:2]]
+    if args and args[0].startswith("--config=") and len(args) > 1:
+        return [*args[1:], args[0]]
+    return args

@@ -1,0 +1,107 @@
+"""What all commands share: the program, its options, how they end and where they print.
+
+Data goes to standard output, everything else to standard error. Exit status 0 done, 1 done but something failed,
+2 wrong usage or configuration. Heavy libraries are imported inside the commands that use them: `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from pledgewatch.settings import Settings
+    from storage.database import Database
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+app = typer.Typer(
+    name="pledgewatch",
+    help="Watches what governments promise and pay on their disclosure pages, and tells which figure changed.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _group(name: str, words: str) -> typer.Typer:
+    group = typer.Typer(help=words, rich_markup_mode=None, no_args_is_help=True)
+    app.add_typer(group, name=name)
+    return group
+
+
+sources_app = _group("sources", "The watched pages: list, test, add.")
+subscribers_app = _group("subscribers", "Who is told of what: list, test.")
+config_app = _group("config", "The configuration file.")
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Configuration file (default ./config.toml, or $PLEDGEWATCH_CONFIG)."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+
+
+def complain(message: str) -> None:
+    """A line for the operator, on standard error."""
+    print(f"pledgewatch: {message}", file=sys.stderr)
+
+
+def stop(message: str, status: int = EXIT_USAGE) -> NoReturn:
+    complain(message)
+    raise typer.Exit(status)
+
+
+def load(config: str | None) -> Settings:
+    """The settings, or an end with status 2 and every mistake named."""
+    from pledgewatch.settings import ConfigError, load_settings
+
+    try:
+        return load_settings(config)
+    except ConfigError as error:
+        for problem in error.problems:
+            complain(f"{error.path}: {problem}")
+        raise typer.Exit(EXIT_USAGE) from None
+
+
+def open_archive(settings: Settings) -> Database:
+    from storage.database import open_database
+    from storage.errors import StorageError
+
+    try:
+        return open_database(settings.storage.url)
+    except StorageError as error:
+        stop(str(error))
+
+
+@contextmanager
+def reading(config: str | None) -> Iterator[sa.Connection]:
+    """A read transaction on the configured archive; ends the command with status 1 where it cannot be read."""
+    from storage.errors import StorageError
+
+    database = open_archive(load(config))
+    try:
+        with database.read() as conn:
+            yield conn
+    except StorageError as error:
+        stop(str(error), EXIT_FAILED)
+    finally:
+        database.close()
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
+        print_json(row)

@@ -1,0 +1,60 @@
+"""The calendar's turn: targets whose deadline is near, or has passed without a report that reaches them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from monitors.rules import Promise, calendar_events
+from monitors.threads import Statement
+from pledgewatch import queueing
+from pledgewatch.settings import Settings
+from storage import documents, events, threads
+from storage.database import Database
+from storage.records import Event, MeasureRef
+from storage.threads import KnownStatement
+
+
+def look_at_calendar(settings: Settings, database: Database, now: datetime) -> list[Event]:
+    """Record and queue target.due and target.missed as of `now`; what was new.
+
+    Every event has one key for good, so that looking twice a day, or after a pause of a month, tells nothing twice.
+    """
+    today = now.astimezone(settings.service.zone).date()
+    names = {t.id: t.name for t in settings.tracked}
+    with database.begin() as conn:
+        known = [k for k in threads.statements_of(conn) if k.tracked_id]
+        promises = [
+            _promise(k, names, documents.document_by_id(conn, k.document.id))
+            for k in known
+            if k.measure.kind == "target" and k.measure.deadline
+        ]
+        found = calendar_events(today, now, promises, _reported(known), language=settings.service.language)
+        recorded = events.record_events(conn, found)
+        for event in recorded:
+            queueing.queue_messages(conn, settings, [event], now)
+    return recorded
+
+
+def _promise(known: KnownStatement, names: dict[str, str], document: documents.StoredDocument | None) -> Promise:
+    measure = known.measure
+    name = names.get(known.tracked_id or "", measure.subject)
+    ref = MeasureRef(known.tracked_id or "", name, measure.kind, measure.recipient)
+    since = document.first_seen_at.date() if document else known.published_on
+    assert since is not None, f"document {known.document.id} was never seen"
+    return Promise(ref, _statement(known), known.source, known.document, known.version, since)
+
+
+def _reported(known: Sequence[KnownStatement]) -> dict[str, list[Statement]]:
+    found: dict[str, list[Statement]] = defaultdict(list)
+    for k in known:
+        if k.measure.kind == "progress" and k.tracked_id:
+            found[k.tracked_id].append(_statement(k))
+    return found
+
+
+def _statement(known: KnownStatement) -> Statement:
+    return Statement(
+        known.id, known.document.id, known.document.region or "", known.published_on, known.standing, known.measure
+    )

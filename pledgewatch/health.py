@@ -1,0 +1,126 @@
+"""How a source is doing: what a pass leaves behind, and what operators are told when that changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from pledgewatch import queueing
+from pledgewatch.settings import Settings, Source
+from storage import events, sources
+from storage.records import Event
+from storage.sources import SourceState, State
+
+if TYPE_CHECKING:
+    from pledgewatch.passes import Listing, PassReport
+    from pledgewatch.pipeline import Pipeline
+
+FAILURES_TOLD = 3  # failed passes in a row before an operator hears of them: a server may have a bad hour
+DRIFTED_ROWS = 3  # a list that yielded at least so many and now yields none has changed its layout
+
+
+_WORDS = {
+    "zh": {
+        "failing": "来源「{name}」连续{failures}次访问失败：{reason}",
+        "blocked": "来源「{name}」被拦截：{reason}",
+        "drifted": "来源「{name}」的列表原有{rows}条，现在一条也读不出：{reason}",
+        "ok": "来源「{name}」已恢复正常",
+        "none": "版式可能已改，请用 pledgewatch sources test {id} 查看",
+    },
+    "en": {
+        "failing": "Source “{name}” failed {failures} times in a row: {reason}",
+        "blocked": "Source “{name}” is blocked: {reason}",
+        "drifted": "The list of source “{name}” gave {rows} rows and now gives none: {reason}",
+        "ok": "Source “{name}” works again",
+        "none": "its layout may have changed; see pledgewatch sources test {id}",
+    },
+}
+
+
+def finish_pass(pipeline: Pipeline, source: Source, listing: Listing, report: PassReport) -> int:
+    """Record how a pass went and when the next is due; how many `source.*` events that made."""
+    now = pipeline.clock()
+    with pipeline.database.begin() as conn:
+        before = sources.source_state(conn, source.id)
+        if before is None:
+            return 0
+        state, reason = judge(before, listing, report)
+        after = _after(before, source, listing, report, state, reason, now, pipeline.settings)
+        sources.save_pass(conn, after)
+        told = [_event(pipeline.settings, source, after, reason, now)] if after.state != before.state else []
+        recorded = events.record_events(conn, told)
+        queueing.queue_messages(conn, pipeline.settings, recorded, now)
+    return len(recorded)
+
+
+def judge(before: SourceState, listing: Listing, report: PassReport) -> tuple[State, str]:
+    """The source's state after a pass, and why. One bad page among good ones is no trouble of the source."""
+    if listing.blocked or (report.blocked and not _any_good(report)):
+        return "blocked", report.error or "blocked"
+    if listing.error or (report.failed and not _any_good(report)):
+        failing = before.failures + 1 >= FAILURES_TOLD or before.state == "failing"
+        return ("failing" if failing else before.state), report.error or "failed"
+    if before.productive_items >= DRIFTED_ROWS and listing.rows == 0 and not listing.is_document:
+        return "drifted", ""
+    return "ok", ""
+
+
+def _any_good(report: PassReport) -> bool:
+    return report.fetched + report.not_modified > 0
+
+
+def _after(
+    before: SourceState,
+    source: Source,
+    listing: Listing,
+    report: PassReport,
+    state: State,
+    reason: str,
+    now: datetime,
+    settings: Settings,
+) -> SourceState:
+    good = state in ("ok", "drifted") and not listing.error
+    return replace(
+        before,
+        url=source.url,
+        state=state,
+        # A pass that read nothing is no baseline: what it did not see would later look as if it had just appeared.
+        baseline_at=before.baseline_at or (now if good and not report.blocked else None),
+        last_pass_at=now,
+        last_success_at=now if good else before.last_success_at,
+        next_due_at=next_pass(source, now, settings),
+        failures=0 if good else before.failures + 1,
+        productive_items=listing.rows or before.productive_items,
+        last_error=report.error or (reason or None),
+        cms=listing.cms or before.cms,
+    )
+
+
+def next_pass(source: Source, now: datetime, settings: Settings) -> datetime:
+    """When a source is due again, in UTC. Sources with one rhythm are spread over a tenth of it."""
+    if source.cron is None:
+        spread = (crc32(source.id.encode()) % 1000 / 1000 - 0.5) * 0.1
+        return now + source.every * (1 + spread)
+    from apscheduler.triggers.cron import CronTrigger
+
+    fire = CronTrigger.from_crontab(source.cron, settings.service.zone).get_next_fire_time(None, now)
+    return fire.astimezone(UTC) if fire else now + source.every
+
+
+def _event(settings: Settings, source: Source, state: SourceState, reason: str, now: datetime) -> Event:
+    words = _WORDS[settings.service.language]
+    shown = reason or words["none"].format(id=source.id)
+    kind = "recovered" if state.state == "ok" else state.state
+    summary = words[state.state].format(
+        name=source.label, failures=state.failures, reason=shown, rows=state.productive_items, id=source.id
+    )
+    return Event(
+        type=f"source.{kind}",
+        time=now,
+        source=source.id,
+        key=f"source.{kind}:{source.id}:{now.isoformat()}",
+        summary=summary,
+        detail={"reason": shown if kind != "recovered" else "", "name": source.label},
+    )

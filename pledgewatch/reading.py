@@ -1,0 +1,167 @@
+"""From bytes to a document and its measures: the pure half of a document's path.
+
+The same functions read a fresh answer, an older version's stored bytes and a file named on the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from crawler import document as documents
+from crawler.document import DetailRules, full_text, join_pages
+from crawler.files import UnreadableFile, read_file, sniff
+from monitors import extraction
+from monitors.extraction import Context
+from pledgewatch.settings import Source
+from storage.records import Attachment, Document, Measure
+
+#: Names the code that reads. A version made by another reader is read again before anything is compared with it.
+READER = hashlib.sha256(f"{documents.READER}/{extraction.READER}".encode()).hexdigest()[:12]
+
+_NOT_TEXT = frozenset(
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "bmp",
+        "webp",
+        "svg",
+        "mp3",
+        "mp4",
+        "wav",
+        "avi",
+        "mov",
+        "wmv",
+        "flv",
+        "rar",
+        "7z",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The bytes of one page or file as a server sent them."""
+
+    body: bytes
+    url: str
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one release of a document says: page and attachments together, and the measures in it.
+
+    `text` is the body with its attachments: what is compared, and what the figures' offsets count in.
+    """
+
+    document: Document
+    text: str
+    measures: tuple[Measure, ...]
+
+
+def content_type(source: Source | None, headers: Mapping[str, str]) -> str | None:
+    """An answer's content type, with the encoding that the operator names where the server's is wrong."""
+    if source and source.encoding:
+        return f"text/html; charset={source.encoding}"
+    return headers.get("content-type")
+
+
+def detail_rules(source: Source | None) -> DetailRules:
+    """The operator's overrides for reading a document, as the crawler takes them."""
+    if source is None:
+        return DetailRules()
+    detail = source.detail
+    return DetailRules(
+        body=detail.body, title=detail.title, attachments=source.attachments.link, drop=detail.drop or None
+    )
+
+
+def read_page(original: Original, rules: DetailRules) -> Document:
+    """Read a page, or a file that stands in a page's place. Raises UnreadableFile, which says what and why."""
+    if sniff(original.body) in ("html", "text", "xml"):
+        return documents.read_document(original.body, original.url, original.content_type, rules)
+    name = unquote(PurePosixPath(urlsplit(original.url).path).name)
+    found = read_file(original.body, name)
+    return documents.read_text(found.text, found.title or PurePosixPath(name).stem, found.warnings)
+
+
+def read_whole(outline: Document, bodies: Mapping[str, bytes | str], rules: DetailRules, region: str) -> Reading:
+    """Read what belongs to a page and measure all of it as one document.
+
+    `outline` is the page as `read_page` gave it; `bodies` maps the address of each further page and attachment to
+    its bytes, or to the words that say why there are none.
+    """
+    further = [
+        read_page(Original(body, url), rules)
+        for url in outline.next_pages
+        if isinstance(body := bodies.get(url), bytes)
+    ]
+    joined = join_pages(outline, further) if outline.next_pages else outline
+    files = tuple(_with_text(a, bodies.get(a.url)) for a in joined.attachments)
+    pages = tuple(
+        Attachment("", url, sha256=_sha256(bodies.get(url)), kind="page") for url in outline.next_pages if url in bodies
+    )
+    return measure(replace(joined, attachments=files + pages), region)
+
+
+def _with_text(attachment: Attachment, body: bytes | str | None) -> Attachment:
+    if body is None or isinstance(body, str):
+        return replace(attachment, error=body)
+    try:
+        text = read_file(body, attachment.name).text
+    except UnreadableFile as error:
+        return replace(attachment, sha256=_sha256(body), error=str(error))
+    return replace(attachment, text=text, sha256=_sha256(body))
+
+
+def _sha256(body: bytes | str | None) -> str | None:
+    return hashlib.sha256(body).hexdigest() if isinstance(body, bytes) else None
+
+
+def is_readable(attachment: Attachment) -> bool:
+    """Whether a file is worth fetching: pictures, films and archives hold no text that could be read."""
+    return not any(
+        PurePosixPath(name.lower()).suffix.lstrip(".") in _NOT_TEXT
+        for name in (attachment.name, urlsplit(attachment.url).path)
+    )
+
+
+def read_local_file(body: bytes, name: str) -> Document:
+    """Read a file of the user's. A text file's `text` is its content unchanged, so that offsets count in the file."""
+    if sniff(body) == "text":
+        found = read_file(body, name)
+        return documents.read_text(found.text, "", found.warnings)
+    return read_page(Original(body, name), DetailRules())
+
+
+def measure(document: Document, region: str = "") -> Reading:
+    """Extract the measures of a document with all its attachments."""
+    text = full_text(document)
+    context = Context(
+        title=document.title,
+        publisher=document.publisher,
+        region=region or None,
+        published_on=document.issued_on or document.published_on,
+    )
+    return Reading(document, text, extraction.extract(text, context))
+
+
+__all__ = [
+    "READER",
+    "Original",
+    "Reading",
+    "UnreadableFile",
+    "content_type",
+    "detail_rules",
+    "is_readable",
+    "measure",
+    "read_local_file",
+    "read_page",
+    "read_whole",
+]

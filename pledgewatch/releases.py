@@ -1,0 +1,466 @@
+"""What is written when a document was visited: version, statements, events and deliveries, together or not at all.
+
+The unit of comparison is the latest version. A version that an older reader made is first read again from its stored
+bytes, so that a better reader never looks like a revised document.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from monitors import rules
+from monitors.changes import align, compare_measures
+from pledgewatch import queueing
+from pledgewatch.linking import thread, thread_relations
+from pledgewatch.reading import (
+    READER,
+    Original,
+    Reading,
+    content_type,
+    detail_rules,
+    measure,
+    read_page,
+    read_whole,
+)
+from pledgewatch.settings import Settings, Source
+from storage import archive, captures, documents, events, sources
+from storage.captures import Page
+from storage.database import Database
+from storage.documents import StoredDocument, StoredVersion
+from storage.identity import identity_keys
+from storage.records import Attachment, Document, Event
+
+Verdict = Literal["new", "revised", "unchanged", "withdrawn", "unread"]
+Outcome = tuple[Verdict, int]  # and how many events were recorded
+
+GONE_PASSES = 2  # a document is withdrawn when it was gone this many passes in a row
+
+_META = ("title", "doc_number", "index_number", "publisher", "published_on", "issued_on", "status")
+_ENDED = ("expired", "repealed")
+_REGION = re.compile(r"^[\u4e00-\u9fff]{2,9}?(?:市|自治州|州|盟|区|县|旗)")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all writing about one visit shares."""
+
+    settings: Settings
+    source: Source
+    page: Page
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file or further page that belongs to a document, with the bytes it had when it was last asked for."""
+
+    kind: Literal["file", "page"]
+    name: str
+    url: str
+    capture_id: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of a document, read. `page_sha256` and `parts` are the bytes it was read from."""
+
+    reading: Reading
+    capture_id: int
+    page_sha256: str
+    parts: tuple[Part, ...]
+    title_on_list: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A document that a page was found to show, as far as a visit must know it before reading anything."""
+
+    document: StoredDocument
+    parts: tuple[Part, ...]
+    settled: Mapping[str, str | None]  # address → hash of the bytes that were compared last
+    is_current: bool  # made by the present reader
+
+    def is_settled(self, bodies: Mapping[str, str | None]) -> bool:
+        """Whether these bytes, and no others, were compared already."""
+        return self.is_current and dict(self.settled) == dict(bodies)
+
+
+def known_at(conn: sa.Connection, page: Page) -> Known | None:
+    """The document that this page shows, or None for a page that never was read."""
+    document = documents.document_by_id(conn, page.document_id) if page.document_id else None
+    mark = documents.latest_mark(conn, document.id) if document else None
+    if document is None or mark is None:
+        return None
+    # Only the address at which a document is read stands for its attachments as well.
+    own = captures.parts_of(conn, document.id) if document.url == page.url else []
+    parts = tuple(Part("page" if p.kind == "part" else "file", "", p.url) for p in own)
+    settled = {page.url: page.settled_sha256, **{p.url: p.settled_sha256 for p in own}}
+    return Known(document, parts, settled, mark.reader == READER)
+
+
+def bodies_of(conn: sa.Connection, parts: Iterable[Part]) -> dict[str, bytes | str]:
+    """The bytes of each part, or why there are none, by address."""
+    return {p.url: archive.get_blob(conn, p.sha256) if p.sha256 else (p.error or "not fetched") for p in parts}
+
+
+# --- nothing to compare ------------------------------------------------------------------------------------------
+
+
+def commit_seen(database: Database, scene: Scene, known: Known) -> Outcome:
+    """The same bytes as before: the document was seen, and is back if it had been gone."""
+    with database.begin() as conn:
+        documents.touch(conn, known.document.id, scene.now)
+        if known.document.state == "live" or known.document.url != scene.page.url:
+            return "unchanged", 0
+        return "unchanged", len(_change_state(conn, scene, known.document, "restored", ()))
+
+
+def commit_gone(database: Database, scene: Scene) -> Outcome:
+    """The page is not there. Its document is withdrawn when that repeats, unless it stands elsewhere as well."""
+    with database.begin() as conn:
+        page = captures.page_by_url(conn, scene.page.url)
+        document = documents.document_by_id(conn, page.document_id) if page and page.document_id else None
+        if page is None or document is None or document.url != page.url or document.state != "live":
+            return "unread", 0
+        if page.gone_passes < GONE_PASSES:
+            return "unread", 0
+        if elsewhere := captures.other_address(conn, document.id, page.url):
+            documents.move_document(conn, document.id, elsewhere)
+            return "unread", 0
+        return "withdrawn", len(_change_state(conn, scene, document, "withdrawn", ("gone",)))
+
+
+def _change_state(
+    conn: sa.Connection,
+    scene: Scene,
+    document: StoredDocument,
+    step: rules.DocumentStep,
+    reasons: Sequence[str],
+) -> list[Event]:
+    documents.set_state(conn, document.id, "withdrawn" if step == "withdrawn" else "live")
+    version = documents.latest_version(conn, document.id)
+    number = version.number if version else None
+    occasion = _occasion(scene, document, (number, number), baseline=False)
+    measures = version.measures if version else ()
+    return _record(conn, scene, rules.document_events(occasion, step, measures=measures, reasons=reasons))
+
+
+# --- something to compare ----------------------------------------------------------------------------------------
+
+
+def commit_release(database: Database, scene: Scene, release: Release) -> Outcome:
+    """Compare a release with what is known and write down what follows from it."""
+    release = _titled(release)
+    with database.read() as conn:
+        known = _document_of(conn, scene, release)
+        version = documents.latest_version(conn, known.id) if known else None
+    if known and version and version.mark.reader != READER:
+        # Outside of the transaction that compares: reading a long PDF again takes its time.
+        read_again(database, scene.settings, known, version)
+    with database.begin() as conn:
+        known = _document_of(conn, scene, release)
+        if known is None:
+            return _publish(conn, scene, release)
+        documents.lock_document(conn, known.id)
+        version = documents.latest_version(conn, known.id)
+        assert version is not None, f"document {known.id} has no version"
+        if known.url != scene.page.url:
+            return _compare_elsewhere(conn, scene, release, known, version)
+        return _compare(conn, scene, release, known, version)
+
+
+def _titled(release: Release) -> Release:
+    """A page without a title of its own goes by the words of the list that led to it."""
+    document = release.reading.document
+    if document.title or not release.title_on_list:
+        return release
+    named = replace(document, title=release.title_on_list)
+    return replace(release, reading=replace(release.reading, document=named))
+
+
+def _document_of(conn: sa.Connection, scene: Scene, release: Release) -> StoredDocument | None:
+    """The document that a release belongs to: its page's, or the one whose number, title and figures it has.
+
+    A number alone is not enough: a reissue under the old number with other figures is what readers must hear of.
+    """
+    page = captures.page_by_url(conn, scene.page.url)
+    if page and page.document_id:
+        return documents.document_by_id(conn, page.document_id)
+    found = documents.find_document(conn, _keys(scene, release.reading.document))
+    version = documents.latest_version(conn, found.id) if found else None
+    if found is None or version is None:
+        return None
+    return found if _same_document(version, release.reading) else None
+
+
+def _same_document(version: StoredVersion, reading: Reading) -> bool:
+    one, other = _bare(version.document.title), _bare(reading.document.title)
+    return (one in other or other in one) and not compare_measures(version.measures, reading.measures)
+
+
+def _bare(title: str) -> str:
+    return re.sub(r"\W", "", title)
+
+
+def _keys(scene: Scene, document: Document) -> tuple[str, ...]:
+    # The number's own words name its issuer; a district that reprints it is only the publisher. The region keeps
+    # two cities' equal numbers apart.
+    issuer = document.doc_number and (region_of(scene.source, document)[:2] or document.publisher)
+    return identity_keys(scene.page.url, document.doc_number, issuer, document.index_number)
+
+
+def region_of(source: Source, document: Document) -> str:
+    """The region that a document speaks for: the source's, else what its publisher's name begins with."""
+    if source.region:
+        return source.region
+    found = _REGION.match(document.publisher or "")
+    return found[0] if found else ""
+
+
+def _publish(conn: sa.Connection, scene: Scene, release: Release) -> Outcome:
+    """A document that was not known: its first version, an event, and what it says to earlier documents."""
+    document = release.reading.document
+    baseline = _is_baseline(conn, scene)
+    id_ = documents.create_document(
+        conn,
+        _keys(scene, document),
+        source=scene.source.id,
+        url=scene.page.url,
+        document=document,
+        region=region_of(scene.source, document) or None,
+        now=scene.now,
+    )
+    version = _add_version(conn, scene, release, id_, baseline)
+    stored = documents.document_by_id(conn, id_)
+    assert stored is not None
+    threading = thread(conn, scene.settings, stored, version.statements, {}, scene.now)
+    occasion = _occasion(scene, stored, (None, version.number), baseline)
+    found = rules.document_events(
+        occasion, "published", measures=version.measures, refs=threading.refs_of(version.statements)
+    )
+    related = thread_relations(conn, occasion, stored, version.statements, threading)
+    return "new", len(_record(conn, scene, (*found, *related)))
+
+
+def _is_baseline(conn: sa.Connection, scene: Scene) -> bool:
+    """Whether the document belongs to the source's first pass, even if it could be read only later."""
+    state = sources.source_state(conn, scene.source.id)
+    if state is None or state.baseline_at is None:
+        return True
+    first = captures.first_capture_at(conn, scene.page.id)
+    return first is not None and first <= state.baseline_at
+
+
+def _compare_elsewhere(
+    conn: sa.Connection, scene: Scene, release: Release, known: StoredDocument, version: StoredVersion
+) -> Outcome:
+    """A further address of a known document. As long as it gives the same figures it is only that."""
+    if _same_document(version, release.reading):
+        captures.settle(conn, known.id, {scene.page.url: release.page_sha256})
+        documents.touch(conn, known.id, scene.now)
+        return "unchanged", 0
+    captures.detach_page(conn, scene.page.id)
+    return _publish(conn, scene, release)
+
+
+def _compare(
+    conn: sa.Connection, scene: Scene, release: Release, known: StoredDocument, version: StoredVersion
+) -> Outcome:
+    reading = _carried(version.document, release.reading)
+    release = replace(release, reading=reading)
+    comparable = _without_late_files(version.document, reading)
+    fields = changed_fields(version.document, comparable)
+    came_back = known.state == "withdrawn"
+    if not fields:
+        if _differs(version, reading):
+            documents.replace_reading(conn, version.id, _stored(release))
+        _settle(conn, release, known.id, scene.page.url)
+        documents.touch(conn, known.id, scene.now)
+        return "unchanged", len(_change_state(conn, scene, known, "restored", ())) if came_back else 0
+    newer = _add_version(conn, scene, release, known.id, baseline=False)
+    stored = documents.document_by_id(conn, known.id)
+    assert stored is not None
+    found = _revision_events(conn, scene, stored, version, newer, comparable, fields, came_back)
+    if came_back:
+        documents.set_state(conn, known.id, "live")
+    return "revised", len(_record(conn, scene, found))
+
+
+def _revision_events(
+    conn: sa.Connection,
+    scene: Scene,
+    document: StoredDocument,
+    older: StoredVersion,
+    newer: StoredVersion,
+    comparable: Reading,
+    fields: Sequence[str],
+    came_back: bool,
+) -> tuple[Event, ...]:
+    pairs = align(older.measures, newer.measures)
+    inherited = {
+        newer.statements[j].id: older.statements[i].tracked_id for i, j in pairs if i is not None and j is not None
+    }
+    threading = thread(conn, scene.settings, document, newer.statements, inherited, scene.now)
+    refs = {**threading.refs_of(older.statements), **threading.refs_of(newer.statements)}
+    changes = compare_measures(older.measures, comparable.measures)
+    occasion = _occasion(scene, document, (older.number, newer.number), _is_unfinished_baseline(conn, scene))
+    found: list[Event] = []
+    step = _status_step(older.document.status, newer.document.status) or ("restored" if came_back else None)
+    if step:
+        found += rules.document_events(occasion, step, measures=newer.measures, reasons=("status",))
+    if set(fields) != {"status"} or not step:
+        found += rules.document_events(
+            occasion, "revised", changes=changes, measures=newer.measures, refs=refs, reasons=fields
+        )
+    moved = {c.after for c in changes if c.after is not None}
+    touched = [s for s in newer.statements if s.measure in moved]
+    return (*found, *thread_relations(conn, occasion, document, touched, threading))
+
+
+def _is_unfinished_baseline(conn: sa.Connection, scene: Scene) -> bool:
+    state = sources.source_state(conn, scene.source.id)
+    return state is None or state.baseline_at is None
+
+
+def _status_step(before: str, after: str) -> rules.DocumentStep | None:
+    """A document that is declared 失效 or 废止 is withdrawn, wherever its page may stand."""
+    if after in _ENDED and before not in _ENDED:
+        return "withdrawn"
+    return "restored" if before in _ENDED and after == "in_force" else None
+
+
+# --- what counts as a change ---------------------------------------------------------------------------------------
+
+
+def changed_fields(before: Document, after: Reading) -> tuple[str, ...]:
+    """What a release changes: "text", "attachments", and names of metadata. Nothing for a mere gain in knowledge.
+
+    `before.text` is the whole text. A field that was not known before is filled in, not changed.
+    """
+    now = after.document
+    fields = [] if before.text == after.text else ["text"]
+    fields += [
+        name for name in _META if _is_known(getattr(before, name)) and getattr(before, name) != getattr(now, name)
+    ]
+    if _textless(before.attachments) != _textless(now.attachments):
+        fields.append("attachments")
+    return tuple(fields)
+
+
+def _is_known(value: object) -> bool:
+    return value not in (None, "", "unknown")
+
+
+def _textless(attachments: Sequence[Attachment]) -> set[str]:
+    """Files that cannot be compared by their text are compared by their bytes."""
+    return {a.sha256 for a in attachments if a.kind == "file" and not a.text and a.sha256}
+
+
+def _carried(before: Document, reading: Reading) -> Reading:
+    """A field that was known and is missing now is carried on: templates lose fields, documents do not."""
+    now = reading.document
+    lost = {n: getattr(before, n) for n in _META if not _is_known(getattr(now, n)) and _is_known(getattr(before, n))}
+    return replace(reading, document=replace(now, **lost)) if lost else reading
+
+
+def _without_late_files(before: Document, reading: Reading) -> Reading:
+    """The reading without files that could not be had before: fetching one at last revises nothing."""
+    unread = {a.url for a in before.attachments if a.error is not None and a.text is None}
+    late = [a for a in reading.document.attachments if a.url in unread and a.text is not None]
+    if not late:
+        return reading
+    kept = tuple(a for a in reading.document.attachments if a not in late)
+    return measure(replace(reading.document, attachments=kept))
+
+
+def _differs(version: StoredVersion, reading: Reading) -> bool:
+    return version.mark.fingerprint != fingerprint(reading)
+
+
+def fingerprint(reading: Reading) -> str:
+    """A hash over all that a version says."""
+    meta = reading.document.to_json() | {"text": reading.text}
+    files = [(a.name, a.url, a.sha256, a.error) for a in reading.document.attachments]
+    said = json.dumps([meta, files], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _stored(release: Release) -> documents.Reading:
+    captured = {p.url: p.capture_id for p in release.parts if p.capture_id is not None}
+    return _stored_reading(release.reading, captured)
+
+
+def _stored_reading(reading: Reading, captured: Mapping[str, int]) -> documents.Reading:
+    whole = replace(reading.document, text=reading.text)
+    return documents.Reading(whole, reading.measures, READER, fingerprint(reading), captured)
+
+
+def _add_version(
+    conn: sa.Connection, scene: Scene, release: Release, document_id: int, baseline: bool
+) -> StoredVersion:
+    version = documents.add_version(
+        conn, document_id, _stored(release), capture_id=release.capture_id, now=scene.now, baseline=baseline
+    )
+    _settle(conn, release, document_id, scene.page.url)
+    return version
+
+
+def _settle(conn: sa.Connection, release: Release, document_id: int, url: str) -> None:
+    captures.settle(conn, document_id, {url: release.page_sha256, **{p.url: p.sha256 for p in release.parts}})
+
+
+def _occasion(
+    scene: Scene, document: StoredDocument, versions: tuple[int | None, int | None], baseline: bool
+) -> rules.Occasion:
+    language = scene.settings.service.language
+    return rules.Occasion(scene.source.id, document.ref(), versions, scene.now, baseline, language)
+
+
+def _record(conn: sa.Connection, scene: Scene, found: Sequence[Event]) -> list[Event]:
+    """Append events to the log and queue a message for everybody whom they concern."""
+    recorded = events.record_events(conn, found)
+    queueing.queue_messages(conn, scene.settings, recorded, scene.now)
+    return recorded
+
+
+# --- reading again ----------------------------------------------------------------------------------------------------
+
+
+def read_again(
+    database: Database, settings: Settings, document: StoredDocument, version: StoredVersion
+) -> StoredVersion:
+    """Read a version's stored bytes with the present reader and keep what it gives. Never makes an event."""
+    source = settings.source(document.source)
+    with database.read() as conn:
+        capture = captures.capture_by_id(conn, version.mark.capture_id)
+        assert capture is not None, f"version {version.id} has no capture"
+        body = captures.stored_bytes(conn, capture.id)
+        bodies = {a.url: _stored_body(conn, a, version) for a in version.document.attachments}
+    original = Original(body, capture.final_url, content_type(source, capture.headers))
+    selectors = detail_rules(source)
+    outline = read_page(original, selectors)
+    reading = read_whole(outline, bodies, selectors, source.region if source else "")
+    reading = _carried(version.document, reading)
+    with database.begin() as conn:
+        again = documents.replace_reading(conn, version.id, _stored_reading(reading, version.attachment_captures))
+        kept = {s.id: s.tracked_id for s in again.statements if s.tracked_id}
+        thread(conn, settings, document, again.statements, kept, again.mark.created_at)
+    return again
+
+
+def _stored_body(conn: sa.Connection, attachment: Attachment, version: StoredVersion) -> bytes | str:
+    capture_id = version.attachment_captures.get(attachment.url)
+    return captures.stored_bytes(conn, capture_id) if capture_id else (attachment.error or "not fetched")

@@ -1,0 +1,255 @@
+"""What commands print for people: words, colours on a terminal, nothing that a script should read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+    from pledgewatch.comparing import Comparison
+    from pledgewatch.passes import PassReport
+    from storage.documents import HistoryLine, StoredDocument
+    from storage.records import Delivery, Event
+    from storage.sources import SourceState
+    from storage.threads import Thread
+
+KINDS = {"target": "目标", "subsidy": "补贴", "progress": "进展"}
+_STATES = {"ok": "green", "failing": "red", "blocked": "red", "drifted": "yellow"}
+_DELIVERIES = {"sent": "green", "pending": "cyan", "retrying": "yellow", "dead": "red"}
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+
+
+def console(stream: Any = None) -> Console:
+    """A terminal with its colours, or plain lines of any length in a pipe."""
+    stream = stream or sys.stdout
+    return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+
+
+def plain(text: str) -> str:
+    """Text of others without controls: a page must not move the reader's cursor."""
+    return text.translate(_CONTROLS)
+
+
+def clock(moment: datetime | None) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "-"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+# --- progress ----------------------------------------------------------------------------------------------------
+
+
+class Progress:
+    """A bar on standard error while it is a terminal; nothing in a pipe."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self.total)
+        return self
+
+    def advance(self, words: str) -> None:
+        """One more of `total` is done."""
+        if self._bar:
+            self._bar.update(self._task, advance=1, description=escape(words))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+# --- passes and sources ------------------------------------------------------------------------------------------
+
+
+def show_report(report: PassReport) -> None:
+    """One line for a pass over a source."""
+    counts = ("new", "revised", "unchanged", "withdrawn", "blocked", "failed", "events")
+    told = ", ".join(f"{getattr(report, n)} {n}" for n in counts if getattr(report, n)) or "nothing to visit"
+    mark = Text("ok  ", "green") if report.ok else Text("!!  ", "red")
+    line = mark + Text(f"{report.source}: {told} ({report.seconds:.1f} s)")
+    console().print(line)
+    if report.error:
+        console(sys.stderr).print(Text(f"    {plain(report.error)}", "red"))
+
+
+def show_sources(rows: Sequence[tuple[Any, SourceState | None]]) -> None:
+    """The configured sources with how they are doing."""
+    table = _table("id", "state", "last pass", "next pass", "name")
+    for source, state in rows:
+        word = state.state if state else "never visited"
+        table.add_row(
+            source.id,
+            Text(word, _STATES.get(word, "")),
+            clock(state.last_pass_at if state else None),
+            clock(state.next_due_at if state else None),
+            plain(source.label),
+        )
+        if state and state.last_error and state.state != "ok":
+            table.add_row("", Text(plain(state.last_error), "red"), "", "", "")
+    console().print(table)
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def show_extraction(results: Sequence[Mapping[str, Any]]) -> None:
+    """Documents and their measures, one figure a line."""
+    out = console()
+    for result in results:
+        document = result["document"]
+        facts = [document[n] for n in ("doc_number", "publisher", "published_on") if document[n]]
+        out.print(Text(plain(document["title"] or result["file"]), "bold"))
+        if facts:
+            out.print(Text(plain(" · ".join(facts)), "dim"))
+        table = _table("kind", "subject", "figure", "unit", "deadline", "quote")
+        for measure in result["measures"]:
+            for n, figure in enumerate(measure["figures"]):
+                table.add_row(
+                    KINDS[measure["kind"]] if n == 0 else "",
+                    plain(measure["subject"]) if n == 0 else "",
+                    figure_text(figure),
+                    figure["unit"],
+                    (measure["deadline"] or "") if n == 0 else "",
+                    plain(figure["quote"]).replace("\n", ""),
+                )
+        out.print(table if result["measures"] else Text("no measures", "dim"))
+
+
+def figure_text(figure: Mapping[str, Any]) -> str:
+    """A figure's bound and number."""
+    bound = "" if figure["bound"] == "=" else figure["bound"]
+    if figure["value"] is None:
+        return f"{bound}{figure['min']:g}–{figure['max']:g}"
+    return f"{bound}{figure['value']:,.12g}"
+
+
+# --- archive -----------------------------------------------------------------------------------------------------
+
+
+def show_documents(documents: Sequence[StoredDocument]) -> None:
+    table = _table("id", "published", "文号", "title")
+    for document in documents:
+        title = Text(plain(document.title), "" if document.state == "live" else "strike")
+        table.add_row(str(document.id), str(document.published_on or "-"), plain(document.doc_number or "-"), title)
+    console().print(table)
+
+
+def show_history(document: StoredDocument, lines: Sequence[HistoryLine]) -> None:
+    out = console()
+    out.print(Text(plain(document.title), "bold"))
+    out.print(Text(plain(document.url), "dim"))
+    table = _table("version", "found", "status", "measures", "")
+    for line in lines:
+        note = "baseline" if line.baseline else ""
+        table.add_row(str(line.number), clock(line.created_at), line.status, str(line.statements), note)
+    out.print(table)
+
+
+def show_measures(threads: Iterable[Thread]) -> None:
+    """Each tracked measure with its statements below it."""
+    out = console()
+    for thread in threads:
+        tracked = thread.tracked
+        head = Text.assemble((plain(tracked.name), "bold"), f"  {tracked.region or ''}  ", (tracked.id, "dim"))
+        out.print(head)
+        for known in thread.statements:
+            figures = "、".join(f.quote for f in known.measure.figures).replace("\n", "")
+            told = Text.assemble(
+                f"  {known.published_on or '----------'}  {KINDS[known.measure.kind]}  ",
+                (plain(figures), "cyan"),
+                f"  {known.measure.deadline or ''}  ",
+                (f"[{known.document.id}] {plain(known.document.title)}", "dim"),
+            )
+            out.print(told)
+
+
+def show_events(events: Iterable[Event]) -> None:
+    out = console()
+    for event in events:
+        style = "dim" if event.baseline else ""
+        out.print(Text(f"{event.id:>6}  {clock(event.time)}  {event.type:<20} {plain(event.summary)}", style))
+
+
+def show_deliveries(deliveries: Iterable[Delivery]) -> None:
+    table = _table("id", "state", "tries", "subscriber", "channel", "events", "created", "error")
+    for d in deliveries:
+        table.add_row(
+            str(d.id),
+            Text(d.state, _DELIVERIES[d.state]),
+            str(d.attempts),
+            d.subscriber,
+            d.channel,
+            ",".join(map(str, d.events)),
+            clock(d.created_at),
+            plain(d.last_error or ""),
+        )
+    console().print(table)
+
+
+def show_difference(comparison: Comparison, language: str) -> None:
+    """The changed sentences with what went in red and what came in green, and the measures that changed."""
+    from monitors.difference import unified
+
+    out = console()
+    out.print(
+        Text(f"{plain(comparison.document.title)}  {comparison.older.number} → {comparison.newer.number}", "bold")
+    )
+    for line in comparison.changes:
+        out.print(Text("• " + plain(line), "yellow"))
+    hunks = unified(comparison.difference)
+    if not hunks and not comparison.changes:
+        out.print(Text("两个版本的正文相同" if language == "zh" else "the two texts are the same", "dim"))
+    for hunk in hunks:
+        out.print(Text("…", "dim"))
+        told = Text()
+        for block in hunk.blocks:
+            for piece in block.pieces:
+                told.append(plain(piece.text), _piece_style(block.op, piece.op))
+        out.print(told)
+
+
+def _piece_style(block: str, piece: str) -> str:
+    if block == "moved":
+        return "blue strike" if piece == "deleted" else "blue"
+    return {"equal": "", "deleted": "red strike", "inserted": "bold green"}[piece]
+
+
+def show_probe(found: Any) -> None:
+    """What a source would give: the list's rows, the first document, its measures."""
+    out = console()
+    if found.items:
+        out.print(Text(f"{found.cms}: {len(found.items)} items; next page: {found.next or 'none'}", "bold"))
+        for item in found.items[:10]:
+            out.print(Text(f"  {item.date or '----------'}  {plain(item.title)}"))
+        if len(found.items) > 10:
+            out.print(Text(f"  … {len(found.items) - 10} more", "dim"))
+    if found.document:
+        measures = [m.to_json() for m in found.measures]
+        show_extraction([{"file": "", "document": found.document.to_json(), "measures": measures}])
+        out.print(Text(f"{len(found.document.text)} characters, {len(found.document.attachments)} attachments", "dim"))
+    for warning in found.warnings:
+        console(sys.stderr).print(Text(f"warning: {plain(warning)}", "yellow"))
