@@ -244,7 +244,7 @@ class _Run:
     async def _try(self, subscriber: Subscriber, url: str, events: Sequence[Event]) -> SendResult:
         async with self.gate:
             try:
-                message = compose(subscriber, url, events, self.style)
+                message = await asyncio.to_thread(compose, subscriber, url, events, self.style)
             except Exception as error:  # a message that cannot be written must not stop the others
                 log.exception("a message to %s could not be written", subscriber.id)
                 return SendResult(False, reason=f"not written: {type(error).__name__}: {clean(error)[:200]}")
