@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+from cssselect import SelectorError
 from lxml import etree, html
+from lxml.cssselect import CSSSelector
 
 _UNSEEN = frozenset({"script", "style", "noscript", "template", "head", "svg"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -36,6 +39,19 @@ def visible_text(node: html.HtmlElement) -> str:
         if event != "start" and hidden is None and element is not node and element.tail:
             parts.append(element.tail)
     return fold(" ".join(parts))
+
+
+def select(node: html.HtmlElement, selector: str) -> list[html.HtmlElement]:
+    """The elements inside `node` that a CSS selector names, in page order. ValueError for what is no selector."""
+    return list(_compiled(selector)(node))
+
+
+@lru_cache(maxsize=256)
+def _compiled(selector: str) -> CSSSelector:
+    try:
+        return CSSSelector(selector, translator="html")
+    except (SelectorError, etree.XPathError) as error:
+        raise ValueError(f"{selector!r} is no CSS selector: {error}") from None
 
 
 def fold(text: str) -> str:

@@ -94,7 +94,8 @@ _LOGIN_PATH = re.compile(r"(?:^|[/._-])(?:login|signin|sso|cas|oauth2?|passport|
 _ERROR_PATH = re.compile(r"/(?:40[0-9]|50[0-9]|error|notfound|not_found|err|wrong)(?:[/._-]|$)", re.I)
 # A title of this kind is a document: 关于网站系统维护的公告 is published, a maintenance page is put up.
 _NOTICE = re.compile(
-    r"关于.{2,}|.{4,}(?:的?(?:通知|公告|通告|公示|意见|办法|答复|复函|批复|决定|方案|规定|细则|报告|解读))"
+    r"关于.{2,60}的.{1,6}"
+    r"|.{4,60}(?:通知|公告|通告|公示|通报|公报|意见|办法|答复|复函|批复|决定|方案|规定|细则|规划|报告|解读|纪要)"
 )
 _RECORD = re.compile(
     r"索\s*引\s*号|发\s*文\s*(?:字\s*号|机\s*关)|成\s*文\s*日\s*期|发\s*布\s*机\s*构|[〔\[（(](?:19|20)\d\d[〕\]）)]\s*\d+\s*号"
@@ -162,7 +163,7 @@ class _Page:
                 meta.get("content") or ""
             ).strip():
                 return True
-        return bool(_RECORD.search(self.text)) or bool(_NOTICE.search(self.heading) and len(self.text) > 60)
+        return bool(_RECORD.search(self.text)) or bool(_NOTICE.search(self.heading) and len(self.text) > 40)
 
     @cached_property
     def heading(self) -> str:

@@ -6,6 +6,7 @@ address alone never tells a CMS.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,10 @@ from crawler.listing import families
 from crawler.listing.paging import next_page, numbered
 from crawler.listing.records import row_at, value_at
 from crawler.listing.rows import Answer, selected_rows
+from crawler.markup import parse_html, select
 from storage.records import ListItem, ListPage
+
+_PATH = re.compile(r"[\w$-]+(?:\.[\w$-]+)*")
 
 __all__ = ["ListRules", "Overlap", "read_list", "same_rows"]
 
@@ -36,6 +40,16 @@ class ListRules:
     date: str | None = None
     next: str | None = None
     expect: int | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError where a selector is neither CSS nor a path, so that a configuration is refused at once."""
+        for key in ("item", "title", "link", "date", "next"):
+            rule = getattr(self, key)
+            if rule and not _PATH.fullmatch(rule) and "{page}" not in rule:
+                try:
+                    select(parse_html(""), rule)
+                except ValueError as error:
+                    raise ValueError(f"list.{key}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +125,8 @@ def _by_rules(page: Answer, rules: ListRules) -> ListPage:
 
 def _ruled_next(page: Answer, rule: str) -> str | None:
     if "{page}" in rule:
-        return numbered(page.resolve(rule.replace("{page}", "%7Bpage%7D")) or rule, page.url)
-    link = next(iter(page.tree.cssselect(rule)), None)
+        return numbered(page.resolve(rule) or rule, page.url)
+    link = next(iter(select(page.tree, rule)), None)
     return page.resolve(link.get("href") or "") if link is not None else None
 
 

@@ -16,7 +16,7 @@ from crawler.addresses import normal_address, same_site
 from crawler.dates import find_date, find_stacked_date, parse_date
 from crawler.listing.page import Page
 from crawler.listing.scripts import written_html
-from crawler.markup import fold, parse_html
+from crawler.markup import fold, parse_html, select
 from storage.records import ListItem
 
 _FURNITURE = re.compile(
@@ -32,8 +32,10 @@ _SIDE = re.compile(
 _BULLET = re.compile(r"^[\s·•●○◆◇■□▪▫►▶→>»›※★☆\-–—|]+(?=\S)|^[\[【（(]?置顶[\]】）)]?\s*")
 _CUT = re.compile(r"(?:\.{2,}|…+|。{2,})\s*$")
 _LABELLED = re.compile(r"(?:文章)?标\s*题\s*[:：]\s*(.+)")
+# Only figures with dashes: 2024年12月31日前 opens a title.
 _OWN_DATE = re.compile(
-    r"^\s*[\[(（【]?\s*\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}\s*日?\s*[\])）】]?\s*|\s*[\[(（【]?\s*\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?\s*[\])）】]?\s*$"
+    r"^[\[(（【]?\d{4}[-/.]\d\d?[-/.]\d\d?[\])）】]?\s+|\s*[\[(（【]?\s?\d{4}[-/.]\d\d?[-/.]\d\d?"
+    r"(?:\s\d\d?:\d\d(?::\d\d)?)?\s?[\])）】]?$"
 )
 _MONTH_DAY = re.compile(r"^\W*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?\W*$")
 _ADDRESS_DAY = re.compile(
@@ -109,7 +111,7 @@ def selected_rows(
     """The rows that CSS selectors name; title, link and date selectors look inside of each row."""
     _run_writers(page.tree)
     links = _by_element(_links(page.tree, page, strict=False))
-    rows = (_row(element, links, title, link, day) for element in page.tree.cssselect(item))
+    rows = (_row(element, links, title, link, day) for element in select(page.tree, item))
     return tuple(row for row in rows if row)
 
 
@@ -288,10 +290,10 @@ def _row(
     if not addresses or (not link and (len(addresses) > _MAX_LINKS or len(inside) >= _MAX_REPEATS)):
         return None
     main = _main_link(inside)
-    if title and (named := next(iter(element.cssselect(title)), None)) is not None:
+    if title and (named := next(iter(select(element, title)), None)) is not None:
         main = replace(main, title=_clean(named.get("title") or named.text_content()) or main.title)
     if day:
-        cell = next(iter(element.cssselect(day)), None)
+        cell = next(iter(select(element, day)), None)
         found_day = find_date(cell.text_content()) if cell is not None else None
     else:
         found_day = _printed_day(element, main)
@@ -303,7 +305,7 @@ def _links_inside(
 ) -> list[Link]:
     """The links of a possible row; no more of a whole list than shows that it is one."""
     if selector:
-        return [links[inner] for inner in element.cssselect(selector) if inner in links]
+        return [links[inner] for inner in select(element, selector) if inner in links]
     found = (links[inner] for inner in element.iter() if inner in links)
     return list(islice(found, _MAX_REPEATS))
 
