@@ -1,23 +1,37 @@
-"""The site that benchmarks read: as fast as one process can be, so that it is never what is measured.
+"""The site that benchmarks read: as fast as one process can be, so that it is not what is measured.
 
-Answers every path with the same page under its own ETag, with 304 where the request brings that ETag, on all
-loopback addresses. Prints its port. Run as a process of its own.
+    python -m benchmarks.server
+
+Listens on eight loopback addresses and prints the port that it has on all of them. Paths:
+
+    /list/N     a list page with N rows, which lead to /p/0 … /p/N-1 on the same host
+    /p/I        a document of 20 KB with an ETag that follows from its path; 304 where the request brings it
+    /cpu        seconds of CPU that this process has used
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import socket
 import sys
+import time
 
-_ROW = "<tr><td>养老机构护理型床位占比</td><td>不低于{n}%</td><td>每床每月{n}元</td></tr>\n"
+HOSTS = tuple(f"127.0.0.{n}" for n in range(1, 9))
+
+_ROW = "<tr><td>第{n}项</td><td>养老机构护理型床位占比不低于{n}%</td><td>每床每月补贴{n}元</td></tr>\n"
 _PAGE = (
-    "<!DOCTYPE html><html><head><meta charset='utf-8'><title>养老服务工作要点</title></head><body><div id='zoom'>"
-    "<table>" + "".join(_ROW.format(n=n) for n in range(200)) + "</table></div></body></html>"
+    "<!DOCTYPE html><html><head><meta charset='utf-8'><title>关于养老服务工作要点的通知</title></head><body>"
+    "<h1>关于养老服务工作要点的通知</h1><div id='zoom'><table>"
+    + "".join(_ROW.format(n=n) for n in range(180))
+    + "</table></div></body></html>"
 ).encode()
+PAGE_SHA256 = hashlib.sha256(_PAGE).hexdigest()
+_HTML = b"Content-Type: text/html; charset=utf-8\r\n"
 
 
 class _Site(asyncio.Protocol):
-    """HTTP/1.1 in as few steps as serve: requests are GETs without a body."""
+    """HTTP/1.1 in as few steps as serve: every request is a GET without a body."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -30,22 +44,53 @@ class _Site(asyncio.Protocol):
             self._transport.write(_answer(request))
 
 
+def etag(path: str) -> str:
+    """The ETag of the document at `path`."""
+    return f'"v1{path}"'
+
+
 def _answer(request: bytes) -> bytes:
     path = request.split(b" ", 2)[1]
-    if path == b"/robots.txt":
-        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-    head = b'ETag: "v1%s"\r\nLast-Modified: Mon, 07 Jul 2025 01:00:00 GMT\r\n' % path
-    if b'if-none-match: "v1%s"' % path in request.replace(b"If-None-Match", b"if-none-match"):
+    if path.startswith(b"/p/"):
+        return _document(path, request)
+    if path.startswith(b"/list/"):
+        return _reply(_list(int(path[6:])), _HTML)
+    if path == b"/cpu":
+        return _reply(str(time.process_time()).encode(), b"")
+    return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+def _document(path: bytes, request: bytes) -> bytes:
+    own = etag(path.decode()).encode()
+    head = b"ETag: %s\r\nLast-Modified: Mon, 07 Jul 2025 01:00:00 GMT\r\n" % own
+    if b"if-none-match: %s\r\n" % own in request.lower() + b"\r\n":
         return b"HTTP/1.1 304 Not Modified\r\n%s\r\n" % head
-    kind = b"Content-Type: text/html; charset=utf-8\r\n"
-    return b"HTTP/1.1 200 OK\r\n%s%sContent-Length: %d\r\n\r\n%s" % (head, kind, len(_PAGE), _PAGE)
+    return _reply(_PAGE, head + _HTML)
+
+
+def _list(rows: int) -> bytes:
+    links = (f'<li><a href="/p/{n}">关于养老服务第{n}号通知</a><span>2025-07-07</span></li>' for n in range(rows))
+    title = "<!DOCTYPE html><html><head><meta charset='utf-8'><title>通知公告</title></head><body><ul>"
+    return (title + "\n".join(links) + "</ul></body></html>").encode()
+
+
+def _reply(body: bytes, headers: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (headers, len(body), body)
+
+
+def _listeners() -> list[socket.socket]:
+    """One socket an address, all on the port that the first one was given."""
+    first = socket.create_server((HOSTS[0], 0), backlog=256)
+    port = first.getsockname()[1]
+    return [first, *(socket.create_server((host, port), backlog=256) for host in HOSTS[1:])]
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_Site, "0.0.0.0", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    async with server:
-        await server.serve_forever()
+    loop = asyncio.get_running_loop()
+    listeners = _listeners()
+    servers = [await loop.create_server(_Site, sock=listener) for listener in listeners]
+    print(listeners[0].getsockname()[1], flush=True)
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":

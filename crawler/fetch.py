@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urldefrag, urlencode, urljoin, urlsplit
@@ -39,6 +41,7 @@ from storage.records import Capture
 _REDIRECTS = {301, 302, 303, 307, 308}
 _RESENT = {307, 308}  # method and form are kept; the others turn a POST into a GET, as browsers do
 _ROBOTS_HOPS = 5  # RFC 9309, 2.3.1.2
+_LARGE = 256 * 1024  # bytes
 # A host that fails in one of these ways has trouble itself; other failures are a page's own.
 _HOST_TROUBLE = {"timeout", "reset", "refused", "dns", "tls", "protocol", "truncated", "unreachable"}
 
@@ -68,7 +71,9 @@ class Fetch:
 
     `etag` and `last_modified` are what the server sent with the version we hold, and nothing else: a time of
     our own would miss a file that was replaced by an older one. `allowed_hosts` are the hosts that a redirect
-    may lead to, None for the same site, which is the host of `url` with or without "www.".
+    may lead to, None for the same site, which is the host of `url` with or without "www.". `known_sha256` is
+    the hash of the body that was last found good: the same bytes need no second verdict, which costs more
+    than fetching them.
     """
 
     url: str
@@ -82,6 +87,7 @@ class Fetch:
     timeout: float | None = None
     tls: Tls = "standard"
     allowed_hosts: frozenset[str] | None = None
+    known_sha256: str | None = None
 
     @property
     def conditional(self) -> bool:
@@ -91,13 +97,20 @@ class Fetch:
 class FetchError(Exception):
     """Why there is no answer to judge. `kind` is the reason's name, `url` where it happened."""
 
-    def __init__(self, kind: str, detail: str, url: str, *, wait: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        url: str,
+        *,
+        wait: float | None = None,
+        exchange: Exchange | None = None,
+    ) -> None:
         super().__init__(f"{kind}: {detail}" if kind != "backing-off" else f"{kind} {detail}")
         self.kind = kind
         self.url = url
         self.wait = wait  # seconds until asking again makes sense, where that is known
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
+        self.exchange = exchange  # where one had begun: what of the answer arrived before it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +156,7 @@ class Fetcher:
 
     def __init__(self, policy: CrawlPolicy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.policy = policy
-        self.manners = Manners(
-            delay=policy.delay, daily=policy.per_host_daily, max_hosts=policy.max_hosts, clock=clock
-        )
+        self.manners = Manners(delay=policy.delay, daily=policy.per_host_daily, max_hosts=policy.max_hosts, clock=clock)
         self._clock = clock
         self._product = product_token(policy.user_agent)
         self._robots: dict[str, Robots] = {}
@@ -199,33 +210,32 @@ class Fetcher:
             self._under_way.discard(task)
 
     async def _fetch(self, request: Fetch) -> Capture:
-        began = time.monotonic()
         try:
-            capture = await self._follow(request)
+            return await self._follow(request)
         except FetchError as error:
-            capture = _failure(request, error)
-        return replace(capture, seconds=round(time.monotonic() - began, 3))
+            return _failure(request, error)
 
     async def _follow(self, request: Fetch) -> Capture:
         """Ask, follow redirects within the request's hosts and time, and judge where they end."""
         hop = _first_hop(request, self.policy)
         seen = {(hop.method, hop.url)}
-        left = self.policy.timeout if request.timeout is None else request.timeout
+        limit = self.policy.timeout if request.timeout is None else request.timeout
+        spent = 0.0
         while True:
-            exchange = Exchange(left, self.policy.max_bytes, request.tls)
+            exchange = Exchange(max(0.0, limit - spent), self.policy.max_bytes, request.tls)
             answer = await self._ask(hop, request, exchange)
+            spent += exchange.seconds
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not location:
-                return self._judged(request, answer)
-            left = max(0.0, left - exchange.seconds)
+                return self._captured(request, answer, await _verdict(request, answer), spent)
             hop = _next_hop(hop, answer.status, location, request)
             if (hop.method, hop.url) in seen or len(seen) > self.policy.max_redirects:
                 raise FetchError("redirect-loop", f"{len(seen)} redirects and still no page", hop.url)
             seen.add((hop.method, hop.url))
 
-    def _judged(self, request: Fetch, answer: _Answer) -> Capture:
+    def _captured(self, request: Fetch, answer: _Answer, verdict: Verdict, seconds: float) -> Capture:
+        """The capture of an answer, with what it tells of its host remembered."""
         host = host_key(answer.url)
-        verdict = _verdict(request, answer)
         asked = answer.headers.get("retry-after") if answer.status >= 400 else None
         wait = retry_after(asked, datetime.now(UTC))
         if wait is not None or answer.status == 429:
@@ -244,6 +254,7 @@ class Fetcher:
             outcome=verdict.outcome,
             reason=verdict.reason,
             retry_after=wait,
+            seconds=seconds,
         )
 
     async def _ask(self, hop: _Hop, request: Fetch, exchange: Exchange) -> _Answer:
@@ -264,9 +275,7 @@ class Fetcher:
         except TransportError as error:
             if error.kind in _HOST_TROUBLE:
                 self.manners.failed(host, delay=request.delay)
-            failure = FetchError(error.kind, str(error), hop.url)
-            failure.status, failure.headers = exchange.status, exchange.headers
-            raise failure from error
+            raise FetchError(error.kind, str(error), hop.url, exchange=exchange) from error
 
     async def _exchange(self, hop: _Hop, exchange: Exchange) -> _Answer:
         try:
@@ -405,12 +414,15 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _verdict(request: Fetch, answer: _Answer) -> Verdict:
+async def _verdict(request: Fetch, answer: _Answer) -> Verdict:
     if answer.status == 304 and request.conditional:
-        return Verdict("not_modified", "")
+        return Verdict("not_modified")
     if answer.status == 304:
         return Verdict("failed", "unexpected-304: the server says unchanged, but was not told what we hold")
-    return judge(
+    if answer.status == 200 and request.known_sha256 == sha256(answer.body).hexdigest():
+        return Verdict("ok")
+    look = partial(
+        judge,
         status=answer.status,
         headers=answer.headers,
         body=answer.body,
@@ -418,17 +430,21 @@ def _verdict(request: Fetch, answer: _Answer) -> Verdict:
         final_url=answer.url,
         expects=request.expects,
     )
+    # A large page takes a second to read; the loop serves web pages and other hosts meanwhile.
+    return look() if len(answer.body) < _LARGE else await asyncio.to_thread(look)
 
 
 def _failure(request: Fetch, error: FetchError) -> Capture:
+    exchange = error.exchange
     return Capture(
         url=request.url,
         final_url=error.url,
         fetched_at=datetime.now(UTC),
-        status=error.status,
-        headers=error.headers,
+        status=exchange.status if exchange else 0,
+        headers=exchange.headers if exchange else {},
         body=b"",
         outcome="failed",
         reason=str(error),
         retry_after=error.wait,
+        seconds=exchange.seconds if exchange else 0.0,
     )

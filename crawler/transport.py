@@ -104,7 +104,9 @@ class GuardedHandler(BaseDownloadHandler):
             raise TransportError("timeout", f"no complete answer within {exchange.timeout:g} s") from error
         except PrivateAddressError as error:
             raise TransportError("private-address", str(error)) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except TransportError:
+            raise
+        except Exception as error:  # whatever bytes can provoke in a parser is the server's doing
             raise TransportError(*_named(error)) from error
         finally:
             exchange.scope = None
@@ -320,7 +322,7 @@ def _named(error: Exception) -> tuple[str, str]:
             return "protocol", detail
         case OSError():
             return _ERRNO.get(error.errno or 0, "unreachable"), detail
-    return ("bad-url", detail) if isinstance(error, ValueError) else ("unreachable", detail)
+    return ("bad-url" if isinstance(error, ValueError) else "protocol"), detail
 
 
 _ERRNO = {

@@ -35,9 +35,7 @@ def site() -> Iterator[Site]:
         yield made
 
 
-def with_fetcher(
-    use: Callable[[Fetcher], Coroutine[Any, Any, T]], policy: CrawlPolicy = POLICY, **more: Any
-) -> T:
+def with_fetcher(use: Callable[[Fetcher], Coroutine[Any, Any, T]], policy: CrawlPolicy = POLICY, **more: Any) -> T:
     async def inside() -> T:
         async with Fetcher(policy, **more) as fetcher:
             return await use(fetcher)
@@ -122,9 +120,7 @@ def test_headers_that_repeat_are_joined_and_foreign_bytes_survive(site: Site) ->
 def test_the_servers_own_validators_are_sent_back_to_the_letter(site: Site, etag: str) -> None:
     stamp = "Monday, 7-Jul-25 09:00:00 CST"
     reply = Reply(200, BYTES, {"Last-Modified": stamp})
-    site.wire(
-        "/v.html", lambda line: line.send(reply.encode().replace(b"Last-", f"ETag: {etag}\r\nLast-".encode()))
-    )
+    site.wire("/v.html", lambda line: line.send(reply.encode().replace(b"Last-", f"ETag: {etag}\r\nLast-".encode())))
     page = Fetch(site.url("/v.html"), "s")
     (first,) = fetch(page)
     fetch(replace(page, etag=first.headers["etag"], last_modified=first.headers["last-modified"]))
@@ -240,9 +236,7 @@ def test_as_many_redirects_as_allowed(site: Site) -> None:
 def test_the_time_limit_holds_for_all_redirects_together(site: Site) -> None:
     for step in range(5):
         target = f"/{step + 1}.html"
-        site.route(
-            f"/{step}.html", lambda asked, target=target: Reply(302, b"", {"Location": target}, delay=0.5)
-        )
+        site.route(f"/{step}.html", lambda asked, target=target: Reply(302, b"", {"Location": target}, delay=0.5))
     site.page("/5.html", PAGE)
     (capture,) = fetch(Fetch(site.url("/0.html"), "s", timeout=1.2))
     assert capture.reason.startswith("timeout:")
@@ -358,9 +352,7 @@ def test_a_host_is_asked_one_thing_at_a_time_by_all_sources_together(site: Site)
     site.page("/slow.html", PAGE, delay=0.02)
 
     async def use(fetcher: Fetcher) -> list[Capture]:
-        return await asyncio.gather(
-            *(fetcher.fetch(Fetch(site.url("/slow.html"), f"s{n}")) for n in range(12))
-        )
+        return await asyncio.gather(*(fetcher.fetch(Fetch(site.url("/slow.html"), f"s{n}")) for n in range(12)))
 
     assert {capture.outcome for capture in with_fetcher(use)} == {"ok"}
     assert site.overlaps == 0
@@ -400,17 +392,13 @@ def test_closing_ends_what_hangs_and_says_so(site: Site) -> None:
 
     async def use() -> list[Capture]:
         async with Fetcher(replace(POLICY, timeout=1000.0, delay=1000.0, obey_robots=False)) as fetcher:
-            waiting = [
-                asyncio.create_task(fetcher.fetch(Fetch(site.url("/hang.html"), "s"))) for _ in range(3)
-            ]
+            waiting = [asyncio.create_task(fetcher.fetch(Fetch(site.url("/hang.html"), "s"))) for _ in range(3)]
             while not site.count("/hang.html"):
                 await asyncio.sleep(0.01)
         waiting.append(asyncio.create_task(fetcher.fetch(Fetch(site.url("/a.html"), "late"))))
         return await asyncio.gather(*waiting)
 
-    captures = asyncio.run(
-        asyncio.wait_for(use(), 60)
-    )  # the limit only keeps a failure from hanging the suite
+    captures = asyncio.run(asyncio.wait_for(use(), 60))  # the limit only keeps a failure from hanging the suite
     assert [(c.outcome, c.reason.partition(":")[0]) for c in captures] == [("failed", "closing")] * 4
     assert site.count("/hang.html") == 1
 
@@ -445,9 +433,7 @@ def test_one_process_may_open_one_fetcher_after_another(site: Site) -> None:
 
 
 def asks_for_patience(status: int, seconds: str) -> Callable[[Asked], Reply]:
-    return lambda asked: Reply(
-        status, b"<html><body>Service Unavailable</body></html>", {"Retry-After": seconds}
-    )
+    return lambda asked: Reply(status, b"<html><body>Service Unavailable</body></html>", {"Retry-After": seconds})
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -277,7 +277,7 @@ def test_the_name_that_robots_know_us_by(agent: str, token: str) -> None:
     assert product_token(agent) == token
 
 
-RULES = b"User-agent: *\nDisallow: /private/\nCrawl-delay: 7\n\nUser-agent: pledgewatch\nDisallow: /no-watchers/\n"
+RULES = b"User-agent: *\nDisallow: /private/\n\nUser-agent: pledgewatch\nDisallow: /no-watchers/\n"
 
 
 @pytest.mark.parametrize(
