@@ -42,6 +42,7 @@ from storage.records import DocumentRef, Event
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_Sentences = tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]
 Format = Literal["text", "markdown", "html"]
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -115,8 +116,8 @@ def _start(events: Sequence[Event]) -> int:
 
 @dataclass(frozen=True)
 class Change:
-    """One event of a measure, target or source, in words. `inline` marks both sentences in one; where they
-    have too little in common it is empty and `old` and `new` stand apart. `sides` are their names."""
+    """One event of a measure or target, in words. `old` and `new` are its two sentences, called `sides`;
+    `inline` is both in one, for a change within a document where they have enough in common."""
 
     id: int
     label: str
@@ -337,7 +338,7 @@ def safe_url(url: str) -> str | None:
 
 def _change(event: Event, s: _Setting) -> Change:
     assert event.measure is not None
-    inline, old, new = _sentences(event, s.context) if s.context is not None else ((), (), ())
+    inline, old, new = _sentences(event, s.context)
     return Change(
         id=event.id,
         label=label(event, s.language),
@@ -393,19 +394,17 @@ def _other_document(other: Mapping[str, Any], s: _Setting) -> str:
     return " ".join(filter(None, (named, link)))
 
 
-def _sentences(event: Event, context: int | None) -> tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]:
+def _sentences(event: Event, context: int | None) -> _Sentences:
+    """Both sentences with their differences marked; and in one, where one took the other's place in a text."""
+    if context is None:
+        return (), (), ()
     before, after = (clean((figure or {}).get("sentence") or "") for figure in (event.before, event.after))
-    size = context or 0
-    if not before or not after:
-        told = head(before or after, 4 * size)
-        only = (Piece(told, "same"),)
-        return (), only if before else (), only if after else ()
-    pieces = mark(before, after)
-    if alike(pieces):
-        return excerpt(pieces, size, 2 * size), (), ()
-    whole = (side(pieces, "old"), side(pieces, "new"))
-    old, new = ((Piece(head("".join(p.text for p in one), 4 * size), "same"),) for one in whole)
-    return (), old, new
+    pieces = mark(before, after) if before and after else ()
+    if not pieces or not alike(pieces):
+        old, new = ((Piece(head(text, 4 * context), "same"),) if text else () for text in (before, after))
+        return (), old, new
+    marked = excerpt(pieces, context, 2 * context)
+    return marked if event.type == "measure.changed" else (), side(marked, "old"), side(marked, "new")
 
 
 # --- formats ------------------------------------------------------------------------------------------------
@@ -484,6 +483,6 @@ def _environment(templates: Path | None, format: Format) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"only": side, "strong": strong, "link": _link}
+    env.filters |= {"strong": strong, "link": _link}
     env.filters["marked"] = _marked_markdown if format == "markdown" else _marked_text
     return env
