@@ -17,10 +17,11 @@ _TYPES = r"(?:pdf|docx?|wps|wpt|et|xlsx?|ofd|rtf|pptx?|csv|zip|rar|7z|ceb|txt)"
 _FILE = re.compile(rf"\.{_TYPES}$", re.IGNORECASE)
 _FILE_IN_TEXT = re.compile(rf"[^\s'\"<>()（）]\.{_TYPES}(?![A-Za-z0-9])", re.IGNORECASE)
 _FILE_LITERAL = re.compile(rf"['\"]([^'\"<>\s]{{1,400}}?\.{_TYPES}(?:\?[^'\"<>\s]{{0,200}})?)['\"]", re.IGNORECASE)
-_DOWNLOADER = re.compile(r"(?:down_?load|downfile|file_?down|getfile|attach(?:ment)?|showfile|readattach)", re.IGNORECASE)
+_DOWNLOADER = re.compile(r"down_?load|downfile|file_?down|getfile|attach(?:ment)?|showfile|readattach", re.IGNORECASE)
 _DOWNLOAD_PATH = re.compile(r"(?:down_?load|downfile|file_?down|getfile|readattach\w*)[^/]*$", re.IGNORECASE)
 _VIEWER = re.compile(r"\.html?$", re.IGNORECASE)
 _FILE_PARAMETERS = ("file", "url", "src", "path", "filepath", "fileurl", "pdf", "doc")
+_FILE_KEYS = ("id", "fileid", "file", "filename", "attachid")
 _GENERIC = re.compile(
     r"(?:点击|请|立即|在线|我要)?(?:此处|这里)?(?:下载|查看|预览|打开|浏览|阅读)(?:附件|文件|原文|全文|PDF|pdf|文档|此处|这里|版)?|附件(?:下载)?|download|file|原文下载"
     r"|PDF版?|pdf版?|Word版?|OFD版?|ofd版?|文字版|图片版"
@@ -100,7 +101,8 @@ def _links(link: HtmlElement, page: Page, told: bool) -> Iterator[tuple[str, str
         return
     url = _target(resolve(page.base, href))
     marked = "attachment" in (link.get("class") or "") or link.get("download") is not None
-    named = bool(_FILE_IN_TEXT.search(squeeze("".join(link.itertext())))) and not _VIEWER.search(split_address(url).path)
+    text = squeeze("".join(link.itertext()))
+    named = bool(_FILE_IN_TEXT.search(text)) and not _VIEWER.search(split_address(url).path)
     if url.startswith(("http:", "https:")) and (told or marked or named or _is_file(url)) and not _is_page(url, told):
         yield url, _name(link, url)
     elif "onclick" in link.attrib:
@@ -129,7 +131,7 @@ def _is_file(url: str) -> bool:
         return False
     values = parse_qsl(parts.query)
     return any(_FILE.search(value) for _, value in values) or bool(
-        _DOWNLOADER.search(path) and any(name.lower() in ("id", "fileid", "file", "filename", "attachid") for name, _ in values)
+        _DOWNLOADER.search(path) and any(name.lower() in _FILE_KEYS for name, _ in values)
     )
 
 

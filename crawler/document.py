@@ -23,7 +23,7 @@ _MODULES = (
 )
 _LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
 _PAGING = re.compile(
-    r"""(?m)^(?!\s*(?://|function)).*?\bcreatePageHTML\s*\(\s*(?:["'][^"']*["']\s*,\s*)?(\d{1,4})\s*,\s*(\d{1,4})\s*,"""
+    r"""(?m)^(?![ \t]*(?://|function)).*?\bcreatePageHTML\s*\(\s*(?:["'][^"']*["']\s*,\s*)?(\d{1,4})\s*,\s*(\d{1,4})\s*,"""
     r"""\s*["']([^"'\s]{1,200})["']\s*,\s*["'](\w{1,8})["']"""
 )
 _MAX_PARTS = 100  # of one article
@@ -74,8 +74,7 @@ def read_document(
     doubts = () if decoded.certain else (f"encoding: {decoded.encoding} does not fit; characters may be wrong",)
     page = parse_page(decoded.text, url)
     _drop(page, rules.drop or ())
-    body = find_body(page, decoded.text, rules.body)
-    return _document(page, body, rules, doubts)
+    return _document(page, find_body(page, decoded.text, rules.body), rules, doubts)
 
 
 def _document(page: Page, body: Body, rules: DetailRules, doubts: tuple[str, ...]) -> Document:

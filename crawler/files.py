@@ -7,6 +7,9 @@ import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from email import message_from_bytes
+from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 from crawler import ofd, office, pdf
@@ -24,7 +27,6 @@ _HONEST = 20 * 1024 * 1024
 _MAX_ENTRIES = 20_000
 _OCR_EXTRA = "install pledgewatch[ocr] to have it recognised"
 _ocr_lock = threading.Lock()
-_ocr_engine: Any = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,15 @@ def _damaged(kind: str, name: str, error: BaseException) -> UnreadableFile:
 def _read_html(body: bytes, name: str, ocr: bool) -> FileText:
     document = read_document(body, "")
     return FileText("html", document.text, document.warnings, document.title or None)
+
+
+def _read_web_archive(body: bytes, name: str, ocr: bool) -> FileText:
+    """A page saved as MHTML, as Word does under the name .doc: its HTML part."""
+    for part in message_from_bytes(body).walk():
+        if part.get_content_type() == "text/html" and isinstance(page := part.get_payload(decode=True), bytes):
+            document = read_document(page, "", part.get("Content-Type"))
+            return FileText("mhtml", document.text, document.warnings, document.title or None)
+    raise UnreadableFile("a web archive without a page", name, "open it by hand")
 
 
 def _read_plain(body: bytes, name: str, ocr: bool) -> FileText:
@@ -156,21 +167,21 @@ def _open_container(body: bytes, name: str) -> zipfile.ZipFile:
 
 def _recogniser() -> Callable[[Any], list[str]]:
     """The OCR of the extra `ocr`; its models are inside the wheel, so nothing is fetched."""
-    global _ocr_engine
     try:
-        from rapidocr import RapidOCR
+        engine = _ocr_engine()
     except ImportError as error:
         raise UnreadableFile("a scanned file, and no OCR is installed", "", _OCR_EXTRA) from error
+    return partial(_recognise, engine)
+
+
+@cache
+def _ocr_engine() -> Any:
+    return import_module("rapidocr").RapidOCR()
+
+
+def _recognise(engine: Any, picture: Any) -> list[str]:
     with _ocr_lock:
-        _ocr_engine = _ocr_engine or RapidOCR()
-    return _recognise
-
-
-def _recognise(picture: Any) -> list[str]:
-    import numpy
-
-    with _ocr_lock:
-        result = _ocr_engine(numpy.asarray(picture))
+        result = engine(import_module("numpy").asarray(picture))
     return [str(text) for text in (result.txts or ())]
 
 
@@ -178,7 +189,7 @@ _READERS: dict[str, Callable[[bytes, str, bool], FileText]] = {
     "html": _read_html,
     "xml": _read_plain,
     "text": _read_plain,
-    "mhtml": _read_plain,
+    "mhtml": _read_web_archive,
     "pdf": _read_pdf,
     "docx": _read_docx,
     "doc": _read_doc,

@@ -27,13 +27,14 @@ from crawler.labels import (
 from crawler.page import Page, bare, is_heading, squeeze
 from storage.records import Status
 
-_STATUSES: dict[str, Status] = {
-    **dict.fromkeys(("有效", "现行有效", "继续有效", "全文有效", "生效", "已生效", "是", "部分有效", "正在生效", "有效文件"), "in_force"),
-    **dict.fromkeys(("失效", "已失效", "全文失效", "否", "过期", "已过期", "无效", "宣布失效", "自动失效", "到期失效"), "expired"),
-    **dict.fromkeys(("废止", "已废止", "全文废止", "已被废止", "宣布废止", "已修改废止"), "repealed"),
+_STATUS_WORDS: dict[Status, str] = {
+    "in_force": "有效 现行有效 继续有效 全文有效 部分有效 有效文件 生效 已生效 正在生效 是",
+    "expired": "失效 已失效 全文失效 宣布失效 自动失效 到期失效 过期 已过期 无效 否",
+    "repealed": "废止 已废止 全文废止 已被废止 宣布废止 已修改废止",
 }
+_STATUSES = {word: status for status, words in _STATUS_WORDS.items() for word in words.split()}
 _STATUS_SCRIPT = re.compile(
-    r"""(?im)^(?!\s*//).*?\b(?:file_?status|validity|yxx|sxx|wjzt|effective_?status)["']?\s*[:=]\s*["']([^"'\n]{1,8})["']"""
+    r"""(?im)^(?![ \t]*//).*?\b(?:file_?status|validity|yxx|sxx|wjzt|effective_?status)["']?\s*[:=]\s*["']([^"'\n]{1,8})["']"""
 )
 _STATUS_FLAG = re.compile(r'"is_(expired|abolished)"\s*:\s*"?1\b')
 _NOTICE = re.compile(
@@ -56,9 +57,14 @@ _SIGN_OFF = re.compile(
 _ORGAN = re.compile(
     r"([\u4e00-\u9fa5]{2,24}(?:局|厅|委员会|人民政府|办公室|办公厅|部|院|法院|检察院|中心|总队|大队|公司))(?:文件|（代章）)?"
 )
-_SITE_WORDS = re.compile(r"网|政府|门户|平台|局$|厅$|委员会$|办公室$|公开$|专栏|频道|中国|官方")
+_SITE_WORDS = re.compile(r"网$|网站|门户|官方|(?:平台|人民政府|局|厅|委员会|办公室|公开|专栏|频道)$")
 _SITE_SUFFIX = re.compile(r"(?:门户网站|官方网站|政务网|信息网|公众信息网|网站|官网|网)$")
+_TITLE_END = re.compile(
+    r"(?:通知|意见|办法|方案|规划|决定|决议|答复|公告|通告|规定|细则|措施|函|批复|报告|条例|指南|要点|解读|计划|清单|标准|通报)"
+    r"(?:[（(][^（）()]{1,20}[）)])?$"
+)
 _HERE = ("本网", "本站", "本网站", "本单位", "本局", "网站", "原创", "本部门", "其他", "转载", "互联网", "网络", "未知")
+_MAX_TITLE = 400
 _CUT_TITLE = ("...", "…", "……")
 
 
@@ -265,7 +271,7 @@ def _heading(page: Page, told: str) -> str:
     best = ""
     for element in _heading_elements(page.root):
         text = squeeze("".join(element.itertext()))
-        if len(bare(text)) >= 4 and (bare(text) in key or (len(key) >= 8 and bare(text).startswith(key))):
+        if 4 <= len(bare(text)) <= _MAX_TITLE and (bare(text) in key or (len(key) >= 8 and bare(text).startswith(key))):
             best = max(best, text, key=len)
     return best if not _is_site(best, page.metas) else ""
 
@@ -284,7 +290,7 @@ def _heading_elements(root: HtmlElement) -> Iterable[HtmlElement]:
 
 def _without_site(title: str, metas: Mapping[str, str]) -> str:
     """Title without " - 某某网站", "_栏目_某某政府网", "__…": joints followed by the site's or a column's name."""
-    title = squeeze(title).partition("__")[0]
+    title = squeeze(title)[:_MAX_TITLE].partition("__")[0]
     head, joint, _ = title.partition("_")
     title = head.strip() if joint and len(bare(head)) >= 4 else title
     while True:
@@ -311,7 +317,8 @@ def _title_from(lines: Sequence[str]) -> str:
     """A title out of bare lines: the first that ends as titles do, joined with the line before if it hangs."""
     for i, line in enumerate(lines[:12]):
         text = squeeze(line)
-        if re.search(r"(?:通知|意见|办法|方案|规划|决定|答复|公告|通告|规定|细则|措施|函|批复|报告|条例|复函|指南|要点|解读|计划|清单|标准)(?:[（(].{1,20}[）)])?$", text):
+        if _TITLE_END.search(text):
             before = squeeze(lines[i - 1]) if i else ""
-            return before + text if len(text) < 12 and 6 <= len(before) <= 60 and text.startswith(("的", "关于")) else text
+            hangs = len(text) < 12 and 6 <= len(before) <= 60 and text.startswith(("的", "关于"))
+            return before + text if hangs else text
     return next((squeeze(line) for line in lines if 6 <= len(line) <= 80), "")

@@ -190,14 +190,19 @@ def _antiword_lines(text: str) -> Iterator[str]:
 # --- RTF ---
 
 _RTF = re.compile(
-    rb"\\u(-?\d{1,6}) ?|\\'([0-9a-fA-F]{2})|\\([a-z]{1,32})(-?\d{1,10})? ?|\\(\*)|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
+    rb"\\u(-?\d{1,6}) ?|\\'([0-9a-fA-F]{2})|\\([a-z]{1,32})(-?\d{1,10})? ?"
+    rb"|\\(\*)|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
-_RTF_UNSEEN = frozenset(
-    b"fonttbl colortbl stylesheet info pict header footer headerl headerr headerf footerl footerr footerf object"
-    b" listtable listoverridetable themedata datastore xmlnstbl rsidtbl generator fldinst latentstyles nonshppict".split()
+_RTF_UNSEEN = frozenset(  # groups that hold no text of the document
+    (
+        *(b"fonttbl", b"colortbl", b"stylesheet", b"info", b"pict", b"object", b"generator", b"fldinst", b"nonshppict"),
+        *(b"header", b"headerl", b"headerr", b"headerf", b"footer", b"footerl", b"footerr", b"footerf"),
+        *(b"listtable", b"listoverridetable", b"themedata", b"datastore", b"xmlnstbl", b"rsidtbl", b"latentstyles"),
+    )
 )
-_RTF_BREAKS = {b"par": "\n", b"line": "\n", b"row": "\n", b"cell": "\x1f", b"tab": " ", b"sect": "\n", b"page": "\n"}
-_RTF_SIGNS = {b"emdash": "—", b"endash": "–", b"lquote": "‘", b"rquote": "’", b"ldblquote": "“", b"rdblquote": "”", b"bullet": "•"}
+_CELL = "\x1f"
+_RTF_TEXT = {b"par": "\n", b"line": "\n", b"row": "\n", b"sect": "\n", b"page": "\n", b"cell": _CELL, b"tab": " "}
+_RTF_TEXT |= {b"emdash": "—", b"endash": "–", b"lquote": "‘", b"rquote": "’", b"ldblquote": "“", b"rdblquote": "”"}
 
 
 def read_rtf(body: bytes) -> str:
@@ -209,7 +214,7 @@ def read_rtf(body: bytes) -> str:
 
 
 def _rtf_line(row: str) -> str:
-    cells = row.split("\x1f")
+    cells = row.split(_CELL)
     return join_row([squeeze(cell) for cell in cells[:-1]]) if len(cells) > 1 else squeeze(row)
 
 
@@ -259,7 +264,7 @@ class _RtfReader:
             self._after = max(0, min(int(argument), 4))
         elif word in _RTF_UNSEEN or (word == b"bin" and argument):
             self._skip = True
-        elif not self._skip and (text := _RTF_BREAKS.get(word) or _RTF_SIGNS.get(word)):
+        elif not self._skip and (text := _RTF_TEXT.get(word)):
             self._flush()
             self._pieces.append(text)
 

@@ -57,7 +57,8 @@ def _without_page_numbers(page: list[Printed]) -> list[Printed]:
 
 
 def _is_page_number(line: Printed) -> bool:
-    return not line.whole and (not line.text.strip() or _PAGE_NUMBER.fullmatch(line.text.strip()) is not None)
+    text = line.text.strip()
+    return not line.whole and len(text) <= 30 and (not text or _PAGE_NUMBER.fullmatch(text) is not None)
 
 
 def _without_running_heads(pages: list[list[Printed]]) -> list[list[Printed]]:

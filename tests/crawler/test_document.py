@@ -50,7 +50,8 @@ def test_warnings(name):
 
 def test_rules_win_over_the_automatic_reading():
     body = "<p>一、正文在一个没有名字的地方，共有三十多个字，足够算作一篇文章了，再多说几句也无妨。</p>"
-    page = f"<html><head><title>x</title></head><body><b id=t>真正的 标题</b><div class=content><p>{'别的内容。' * 20}</p></div>"
+    other = f"<div class=content><p>{'别的内容。' * 20}</p></div>"
+    page = f"<html><head><title>x</title></head><body><b id=t>真正的 标题</b>{other}"
     page += f"<div class=odd>{body}<p class=ad>广告</p></div><div class=dl><a href=/f?k=1>附表</a></div></body></html>"
     rules = DetailRules(body=".odd", title="#t", attachments=".dl", drop=(".ad",))
     document = read_document(page.encode(), "http://a.test/b/c.html", None, rules)
@@ -62,8 +63,8 @@ def test_rules_win_over_the_automatic_reading():
 
 def test_a_table_in_the_text_is_no_catalogue():
     rows = "<tr><th>序号</th><th>名称</th><th>文号</th></tr><tr><td>1</td><td>旧办法</td><td>川民〔2011〕9号</td></tr>"
-    page = f"<html><head><title>关于废止部分文件的公告</title></head><body><div class=TRS_Editor><p>{'现将有关事项公告如下。' * 5}</p>"
-    page += f"<table border=1>{rows}</table></div></body></html>"
+    body = f"<div class=TRS_Editor><p>{'现将有关事项公告如下。' * 5}</p><table border=1>{rows}</table></div>"
+    page = f"<html><head><title>关于废止部分文件的公告</title></head><body>{body}</body></html>"
     document = read_document(page.encode(), "http://a.test/")
     assert (document.doc_number, document.title, document.status) == (None, "关于废止部分文件的公告", "unknown")
     assert document.text.endswith("序号 | 名称 | 文号\n1 | 旧办法 | 川民〔2011〕9号")
@@ -82,7 +83,8 @@ def test_a_table_in_the_text_is_no_catalogue():
     ],
 )
 def test_status(extra, status):
-    page = f"<html><body>{extra}<div class=TRS_Editor><p>{'旧的通知同时废止，自本通知失效之日起执行。' * 3}</p></div></body></html>"
+    text = "旧的通知同时废止，自本通知失效之日起执行。" * 3
+    page = f"<html><body>{extra}<div class=TRS_Editor><p>{text}</p></div></body></html>"
     assert read_document(page.encode(), "http://a.test/").status == status
 
 
@@ -94,7 +96,8 @@ def test_a_notice_at_the_head_repeals():
 
 def test_parts_of_an_article_are_joined():
     def part(number: int) -> Document:
-        return Document(f"t{number}", f"第{number}部分", attachments=(Attachment("a", "http://a.test/a.pdf"),), next_pages=("x",))
+        files = (Attachment("a", "http://a.test/a.pdf"),)
+        return Document(f"t{number}", f"第{number}部分", attachments=files, next_pages=("x",))
 
     joined = join_pages(part(1), [part(2), part(3)])
     assert (joined.title, joined.text) == ("t1", "第1部分\n第2部分\n第3部分")
@@ -109,7 +112,8 @@ def test_full_text_holds_what_attachments_say():
 
 
 def test_bare_text_is_kept_and_read():
-    text = "索引号 640000/2024-00029 文号 川民发〔2023〕2号 生成日期 2023-09-14\n公开方式 主动公开 发布机构 东川市民政局\n\n  关于印发《实施方案》的通知\n"
+    text = "索引号 640000/2024-00029 文号 川民发〔2023〕2号 生成日期 2023-09-14\n"
+    text += "公开方式 主动公开 发布机构 东川市民政局\n\n  关于印发《实施方案》的通知\n"
     document = read_text(text)
     assert document.text == text
     assert (document.title, document.publisher) == ("关于印发《实施方案》的通知", "东川市民政局")

@@ -1,5 +1,6 @@
 """Files of every kind, made here; what they are called never matters."""
 
+import base64
 import io
 import zipfile
 from pathlib import Path
@@ -22,7 +23,10 @@ FOLDER = Path(__file__).parent / "files"
 FONT = "STSong-Light"
 pdfmetrics.registerFont(UnicodeCIDFont(FONT))
 STYLE = ParagraphStyle("body", fontName=FONT, fontSize=14, leading=24, firstLineIndent=28, wordWrap="CJK")
-PLEDGE = "到2026年底，全市街道综合养老服务中心覆盖率达到百分之百，社区养老服务设施配建达标率不低于95%，每个县至少建成2所具备全日托养功能的机构，新增护理型床位3200张。"
+PLEDGE = (
+    "到2026年底，全市街道综合养老服务中心覆盖率达到百分之百，社区养老服务设施配建达标率不低于95%，"
+    "每个县至少建成2所具备全日托养功能的机构，新增护理型床位3200张。"
+)
 
 
 def pdf_of(*parts, running_head: str = "") -> bytes:
@@ -65,7 +69,8 @@ def xlsx_of() -> bytes:
     book = openpyxl.Workbook()
     sheet = book.active
     sheet.title = "资金表"
-    for row in [("2025年资金分配表", None, None), ("县区", "万元", "占比"), ("东湖区", 120.5, 0.6), ("西湖区", 80, 0.4)]:
+    sheet.append(("2025年资金分配表", None, None))
+    for row in [("县区", "万元", "占比"), ("东湖区", 120.5, 0.6), ("西湖区", 80, 0.4)]:
         sheet.append(row)
     sheet.merge_cells("A1:C1")
     book.create_sheet("说明")["B2"] = "单位：万元"
@@ -84,8 +89,8 @@ def ofd_of(*pages: str) -> bytes:
     }
     for i, page in enumerate(pages):
         objects = "".join(
-            f'<ofd:TextObject Boundary="20 {30 + 10 * n} 150 8" Size="5"><ofd:TextCode X="{40 * k}" Y="4">{piece}</ofd:TextCode>'
-            "</ofd:TextObject>"
+            f'<ofd:TextObject Boundary="20 {30 + 10 * n} 150 8" Size="5">'
+            f'<ofd:TextCode X="{40 * k}" Y="4">{piece}</ofd:TextCode></ofd:TextObject>'
             for n, line in enumerate(page.split("\n"))
             for k, piece in reversed(list(enumerate(line.split("~"))))
         )
@@ -97,7 +102,10 @@ def ofd_of(*pages: str) -> bytes:
     return out.getvalue()
 
 
-RTF = rb"{\rtf1\ansi\ansicpg936{\fonttbl{\f0 \'cb\'ce\'cc\'e5;}}{\*\generator X;}\uc1\pard \u20851?\u20110?\'d1\'f8\'c0\'cf8000\'d4\'aa\par\trowd A\cell B\cell\row}"
+RTF = (
+    rb"{\rtf1\ansi\ansicpg936{\fonttbl{\f0 \'cb\'ce\'cc\'e5;}}{\*\generator X;}\uc1\pard "
+    rb"\u20851?\u20110?\'d1\'f8\'c0\'cf8000\'d4\'aa\par\trowd A\cell B\cell\row}"
+)
 
 
 def test_pdf_paragraphs_run_over_lines_and_pages_without_page_furniture():
@@ -109,7 +117,8 @@ def test_pdf_paragraphs_run_over_lines_and_pages_without_page_furniture():
 
 def test_pdf_tables_are_rows():
     grid = [("FONTNAME", (0, 0), (-1, -1), FONT), ("GRID", (0, 0), (-1, -1), 1, "black"), ("SPAN", (2, 1), (2, 2))]
-    table = Table([["项目", "标准", "备注"], ["建设补贴", "每张8000元", "一次性"], ["运营补贴", "每床每月450元", ""]], style=grid)
+    rows = [["项目", "标准", "备注"], ["建设补贴", "每张8000元", "一次性"], ["运营补贴", "每床每月450元", ""]]
+    table = Table(rows, style=grid)
     lines = read_file(pdf_of("标准见下表。", table, "本办法有效期5年。")).text.split("\n")
     assert lines == [
         "标准见下表。",
@@ -214,7 +223,8 @@ def test_ofd_pieces_stand_in_the_order_of_the_page():
 
 
 def test_ofd_entities_are_not_expanded():
-    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><OFD><DocBody><DocRoot>&b;</DocRoot></DocBody></OFD>'
+    entities = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>'
+    bomb = entities + b"<OFD><DocBody><DocRoot>&b;</DocRoot></DocBody></OFD>"
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("OFD.xml", bomb)
@@ -228,9 +238,18 @@ def test_rtf_named_doc():
 
 
 def test_html_named_doc():
-    page = "<html><head><title>补贴办法</title></head><body><div class='TRS_Editor'><p>一、对新增的护理型床位，按照每张8000元的标准给予一次性建设补贴。</p></div></body></html>"
+    body = f"<div class='TRS_Editor'><p>{PLEDGE}</p></div>"
+    page = f"<html><head><title>补贴办法</title></head><body>{body}</body></html>"
     read = read_file(page.encode("gb18030"), "办法.doc")
-    assert (read.kind, read.title, read.text) == ("html", "补贴办法", "一、对新增的护理型床位，按照每张8000元的标准给予一次性建设补贴。")
+    assert (read.kind, read.title, read.text) == ("html", "补贴办法", PLEDGE)
+
+
+def test_web_archive_named_doc():
+    page = f"<html><body><div class='content'><p>{PLEDGE}</p></div></body></html>".encode("gb18030")
+    head = b'MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n--b\r\n'
+    head += b"Content-Type: text/html; charset=gb2312\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    read = read_file(head + base64.encodebytes(page) + b"\r\n--b--\r\n", "办法.doc")
+    assert (read.kind, read.text) == ("mhtml", PLEDGE)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])

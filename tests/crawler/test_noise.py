@@ -22,7 +22,13 @@ PARAGRAPHS = (
 )
 _ORIGINAL = PARAGRAPHS
 TITLE = "东川市民政局关于加快发展护理型床位的通知"
-CELLS = {"索引号": "0100/2025-7", "发布机构": "东川市民政局", "文号": "川民规〔2025〕6号", "发布日期": "2025-04-03", "有效性": "有效"}
+CELLS = {
+    "索引号": "0100/2025-7",
+    "发布机构": "东川市民政局",
+    "文号": "川民规〔2025〕6号",
+    "发布日期": "2025-04-03",
+    "有效性": "有效",
+}
 URL = "http://mzj.dongchuan.test/info/1001/5.htm"
 
 
@@ -80,7 +86,8 @@ def _furniture(dice: random.Random) -> list[str]:
 
 
 def _related(dice: random.Random) -> str:
-    items = "".join(f"<li><a href='{i}.htm'>{dice.randint(1, 99)}%的老年人用上新设施</a></li>" for i in range(dice.randint(0, 4)))
+    rates = [dice.randint(1, 99) for _ in range(dice.randint(0, 4))]
+    items = "".join(f"<li><a href='{rate}.htm'>{rate}%的老年人用上新设施</a></li>" for rate in rates)
     return f"<div><h3>相关新闻</h3><ul>{items}</ul></div>"
 
 
@@ -98,7 +105,8 @@ def _body(dice: random.Random, tag: str) -> str:
 def _head(dice: random.Random) -> str:
     return (
         f"<html><head><title>{TITLE}-东川市民政局</title><meta name='ArticleTitle' content='{TITLE}'>"
-        f"<meta name='PubDate' content='2025-04-03 0{dice.randint(1, 9)}:15'><meta name='SiteName' content='东川市民政局'>"
+        f"<meta name='PubDate' content='2025-04-03 0{dice.randint(1, 9)}:15'>"
+        "<meta name='SiteName' content='东川市民政局'>"
         f"<meta name='Maketime' content='2026-01-{dice.randint(10, 28)}'></head>"
     )
 
@@ -107,7 +115,8 @@ def _trs(dice: random.Random) -> str:
     rows = "".join(f"<tr><td><b>{' '.join(label)}：</b></td><td>{value}</td></tr>" for label, value in CELLS.items())
     return (
         f"{_head(dice)}<body>{''.join(_furniture(dice))}<table>{rows}</table><h2>{TITLE}</h2>{''.join(_furniture(dice))}"
-        f"<div id='zoom'><div class='TRS_Editor'><style>p{{margin:{dice.randint(0, 9)}px}}</style>{_body(dice, 'p')}</div>"
+        f"<div id='zoom'><div class='TRS_Editor'><style>p{{margin:{dice.randint(0, 9)}px}}</style>"
+        f"{_body(dice, 'p')}</div>"
         f"{''.join(_furniture(dice))}</div>{_related(dice)}{''.join(_furniture(dice))}</body></html>"
     )
 
@@ -115,7 +124,8 @@ def _trs(dice: random.Random) -> str:
 def _boda(dice: random.Random) -> str:
     rows = "".join(f"<tr><td>{label}</td><td>{value}</td></tr>" for label, value in CELLS.items())
     return (
-        f"{_head(dice)}<body><div class='content'><h1>{TITLE}</h1><div>2025-04-03 来源：东川市民政局</div>{''.join(_furniture(dice))}"
+        f"{_head(dice)}<body><div class='content'><h1>{TITLE}</h1>"
+        f"<div>2025-04-03 来源：东川市民政局</div>{''.join(_furniture(dice))}"
         f"<table class='c{dice.randint(1, 9)}'>{rows}</table><div id='vsb_content'><div class='v_news_content'>"
         f"{_body(dice, 'p')}</div></div>{''.join(_furniture(dice))}{_related(dice)}</div></body></html>"
     )

@@ -32,14 +32,15 @@ def plain(value: object) -> object:
     return "".join(value.split()) if isinstance(value, str) else value
 
 
+def accepted(expected: dict, field: str) -> list[object]:
+    return [plain(value) for value in [expected[field], *expected.get(f"{field}_alternatives", [])]]
+
+
 def checks(expected: dict) -> list[tuple[str, bool]]:
     """(what, right) for every value that is expected of a page."""
     document = read(expected)
     text = plain(document.text)
-    rows = [
-        (field, plain(getattr(document, field)) in map(plain, [expected[field], *expected.get(f"{field}_alternatives", [])]))
-        for field in FIELDS
-    ]
+    rows = [(field, plain(getattr(document, field)) in accepted(expected, field)) for field in FIELDS]
     rows.append(("addresses", [a.url for a in document.attachments] == [a["href"] for a in expected["attachments"]]))
     for found, wanted in zip(document.attachments, expected["attachments"], strict=False):
         rows.append((found.name, found.name in [wanted["name"], *wanted["name_alternatives"]]))
