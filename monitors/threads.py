@@ -27,6 +27,7 @@ from storage.records import Figure, Kind, Measure
 
 RelationKind = Literal["same", "repeated", "restated", "conflict", "met"]
 
+SHARED = 0.4  # share of its other words that a statement with a generic subject must have in common
 NEAR = 0.8  # likeness of two subjects from which one may be the other, if the figure is evidence too
 CONTEXT = 0.5  # likeness of the words around two equal figures from which they are one statement, repeated
 SAME_TIME = 31  # days within which two documents speak of the same time
@@ -56,6 +57,11 @@ _TELLING = (
     "学校", "医院", "街道", "基地", "全省", "全国", "增长", "提高", "下降", "一期", "二期", "送餐",
     "就餐", "一次",
 )  # fmt: skip
+# Words that name no measure by themselves: 总投资 of one project is not that of another.
+_GENERIC = re.compile(
+    "功能|模块|系统|平台|项目|活动|培训|资金|投入|投资|总|服务|人员|机构|企业|单位|场所|设施|老人|岗位|试点|基地|案例"
+    "|政策|措施|举措|方面|标准|规范|建设|改造|补贴|奖励|率|覆盖|任务|工作|群众|对象|家庭|居民|面积|财政|支出|收入|新增|新建"
+)
 _LESS_IS_BETTER = re.compile(r"失业率|死亡率|发生率|发病率|事故|能耗|排放|涨幅|自付|逾期|空置率")
 _PEOPLE, _THINGS = frozenset("人名位"), frozenset("个家所处间座项种类支件套条门批组站")
 
@@ -189,6 +195,8 @@ class _Linker:
         for id_, statements in known.items():
             for statement in statements:
                 self.by_signature.setdefault(_signature(statement), id_)
+                if _generic(statement):
+                    self.by_figure[_topic(statement)].append((id_, statement))
                 for trace in _traces(statement.measure):
                     self.by_figure[trace].append((id_, statement))
 
@@ -221,8 +229,13 @@ class _Linker:
         return id_ if id_ and not self._kept_apart(id_, statement) else None
 
     def near(self, statements: Iterable[Statement]) -> Iterable[tuple[float, Statement, str]]:
-        """Scored links whose evidence is an equal figure."""
+        """Scored links whose evidence is an equal figure, or for a generic subject the rest of the sentence."""
         for statement in statements:
+            for id_, other in self.by_figure.get(_topic(statement), ()) if _generic(statement) else ():
+                final = self._final(id_)
+                shared = _shared(statement, other)
+                if shared >= SHARED and not self._kept_apart(final, statement):
+                    yield shared, statement, final
             for trace, figure in _traces(statement.measure).items():
                 for id_, other in self.by_figure.get(trace, ()):
                     score = _nearness(statement, other, figure, _traces(other.measure)[trace])
@@ -264,7 +277,34 @@ def _family(kind: Kind) -> str:
 
 
 def _signature(statement: Statement) -> tuple[str, ...]:
-    """What two statements of one measure have in common, whatever their words and figures."""
+    """What two statements of one measure have in common, whatever their words and figures; a generic subject has
+    it only with its own place."""
+    topic = _topic(statement)
+    if not _generic(statement):
+        return topic
+    return (*topic, str(statement.document), around(statement.measure, statement.measure.figures[0]))
+
+
+def _generic(statement: Statement) -> bool:
+    words = _words(statement.measure.subject, statement.region)
+    return bool(statement.measure.figures) and len(_GENERIC.sub("", words)) < 2
+
+
+def _shared(a: Statement, b: Statement) -> float:
+    """The share of the shorter text's words, subjects apart, that the other has too: of the sentences, or of the
+    words around the figures where that is more."""
+    subjects = grams(folded(a.measure.subject)) | grams(folded(b.measure.subject))
+
+    def common(one: str, other: str) -> float:
+        left, right = ({g for g in grams(text) - subjects if "0" not in g} for text in (one, other))
+        shorter = min(len(left), len(right))
+        return len(left & right) / shorter if shorter >= 4 else 0.0
+
+    near = common(around(a.measure, a.measure.figures[0]), around(b.measure, b.measure.figures[0]))
+    return max(near, common(masked(a.measure.sentence), masked(b.measure.sentence)))
+
+
+def _topic(statement: Statement) -> tuple[str, ...]:
     measure = statement.measure
     return (
         statement.region or f"#{statement.document}",

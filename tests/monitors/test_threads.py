@@ -99,6 +99,17 @@ def test_regions_units_recipients_and_subsidies_keep_measures_apart() -> None:
     assert not linked(base, replace(same, measure=replace(base.measure, kind="progress")))
 
 
+def test_a_generic_subject_links_only_where_its_sentence_agrees() -> None:
+    app = "上线“报餐”“助浴”“陪诊”“代办”等{}个功能模块"
+    one = statement("功能模块", figure(10, "个", quote="10个"), sentence="为老平台" + app.format(10))
+    same = statement("功能模块", figure(6, "个", quote="6个"), document=2, sentence="今年" + app.format(6))
+    other = statement(
+        "功能模块", figure(6, "个", quote="6个"), document=2, sentence="城市大脑设交通、治安、环保、应急6个功能模块"
+    )  # fmt: skip
+    assert linked(one, same)
+    assert not linked(one, other)
+
+
 def test_a_target_and_the_report_on_it_are_one_measure() -> None:
     target = statement("护理型床位占比", figure(60, "%"), kind="target", deadline=date(2027, 12, 31))
     assert linked(target, statement("护理型床位占比", figure(61, "%"), document=2))
@@ -110,9 +121,7 @@ def test_a_statement_without_region_is_linked_to_no_other_document() -> None:
 
 
 def test_an_equal_uncommon_figure_in_the_same_words_is_evidence() -> None:
-    one = statement(
-        "助浴等服务标准", figure(27, "项", quote="27项"), sentence="编制出台助浴、助急、助行等27项服务标准"
-    )
+    one = statement("助浴等服务标准", figure(27, "项", quote="27项"), sentence="编制出台助浴、助急、助行等27项服务标准")
     other = statement(
         "上门服务标准", figure(27, "个", quote="27个"), document=2,
         sentence="编制发布助浴、助急、助行等27个上门服务标准",
@@ -235,9 +244,7 @@ def test_a_lost_dash_is_a_conflict_however_far_apart() -> None:
         (200, 10, ("same", "")),
     ],
 )
-def test_reports_conflict_only_beyond_what_time_explains(
-    days: int, value: float, expected: tuple[str, str]
-) -> None:
+def test_reports_conflict_only_beyond_what_time_explains(days: int, value: float, expected: tuple[str, str]) -> None:
     before = statement("功能模块", figure(10, "个"))
     after = statement(
         "功能模块", figure(value, "个"), document=2, on=date.fromordinal(date(2025, 3, 1).toordinal() + days)
@@ -276,9 +283,7 @@ def test_restated_looks_at_the_latest_document_before() -> None:
 
 def test_a_document_with_several_tiers_disagrees_only_if_none_of_them_agrees() -> None:
     known = [
-        statement(
-            "护理补贴", figure(v, "元/月"), kind="subsidy", condition=c, document=1, on=date(2024, 1, 1)
-        )
+        statement("护理补贴", figure(v, "元/月"), kind="subsidy", condition=c, document=1, on=date(2024, 1, 1))
         for v, c in ((200, "轻度失能"), (600, "重度失能"))
     ]
     same = statement("护理补贴", figure(600, "元/月"), kind="subsidy", condition="重度失能的", document=2)
@@ -320,10 +325,7 @@ def threaded(measures_of: Callable[[str], Sequence[Measure]]) -> tuple[list[Stat
     assigned: dict[int, str] = {}
     tracked: list[Tracked] = []
     for name in ORDER:
-        new = [
-            Statement(next(_ids), int(name), REGIONS[name], DATES.get(name), True, m)
-            for m in measures_of(name)
-        ]
+        new = [Statement(next(_ids), int(name), REGIONS[name], DATES.get(name), True, m) for m in measures_of(name)]
         found: Links = link(new, known, tracked)
         tracked += found.created
         assigned |= found.assigned
