@@ -26,6 +26,9 @@ _PAGING = re.compile(
     r"""(?m)^(?![ \t]*(?://|function)).*?\bcreatePageHTML\s*\(\s*(?:["'][^"']*["']\s*,\s*)?(\d{1,4})\s*,\s*(\d{1,4})\s*,"""
     r"""\s*["']([^"'\s]{1,200})["']\s*,\s*["'](\w{1,8})["']"""
 )
+ATTACHED = "\n\n【附件】"
+"""Parts an attachment from what stands before it in a document's whole text; its name ends the line."""
+
 _MAX_PARTS = 100  # of one article
 _ICON = re.compile(r"icon|ico_|/ico|filetype|file_type|attach|logo|button|btn|blank|space|/emot|\.gif", re.IGNORECASE)
 
@@ -132,8 +135,7 @@ def join_pages(first: Document, others: Iterable[Document]) -> Document:
 
 def full_text(document: Document) -> str:
     """What is compared and measured: the body, then each attachment that was read, under 【附件】 and its name."""
-    parts = [f"【附件】{a.name}\n{a.text}" for a in document.attachments if a.text]
-    return "\n\n".join([document.text, *parts]) if parts else document.text
+    return document.text + "".join(f"{ATTACHED}{a.name}\n{a.text}" for a in document.attachments if a.text)
 
 
 def _drop(page: Page, selectors: Sequence[str]) -> None:

@@ -90,6 +90,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "published_on": ("发布日期", "date of publication"),
     "issued_on": ("成文日期", "date of issue"),
     "status": ("有效性", "status"),
+    "gone": ("页面连续两次访问不到", "the page was gone twice in a row"),
     "404": ("页面已不存在（404）", "the page is gone (404)"),
     "410": ("页面已撤除（410）", "the page was removed (410)"),
     "lost_mark": ("数字相同，疑似漏印符号", "same digits: a mark may have been lost in print"),

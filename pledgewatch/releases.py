@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from monitors import rules
 from monitors.changes import align, compare_measures
+from crawler.document import ATTACHED
 from pledgewatch import queueing
 from pledgewatch.linking import thread, thread_relations
 from pledgewatch.reading import (
@@ -348,13 +349,19 @@ def changed_fields(before: Document, after: Reading) -> tuple[str, ...]:
     `before.text` is the whole text. A field that was not known before is filled in, not changed.
     """
     now = after.document
-    fields = [] if before.text == after.text else ["text"]
+    fields = _changed_texts(before.text, after.text)
     fields += [
         name for name in _META if _is_known(getattr(before, name)) and getattr(before, name) != getattr(now, name)
     ]
     if _textless(before.attachments) != _textless(now.attachments):
         fields.append("attachments")
-    return tuple(fields)
+    return tuple(dict.fromkeys(fields))
+
+
+def _changed_texts(before: str, after: str) -> list[str]:
+    """Which halves of the whole text differ: the page's own, or what its files say."""
+    (old, *old_files), (new, *new_files) = (text.split(ATTACHED) for text in (before, after))
+    return ["text"] * (old != new) + ["attachments"] * (old_files != new_files)
 
 
 def _is_known(value: object) -> bool:
