@@ -122,9 +122,7 @@ def settle(conn: sa.Connection, document_id: int, bodies: Mapping[str, str | Non
     mine = sa.and_(pages.c.document_id == document_id, pages.c.kind.in_(("attachment", "part")))
     conn.execute(pages.update().where(mine, pages.c.url.not_in(bodies)).values(document_id=None))
     for url, sha in bodies.items():
-        conn.execute(
-            pages.update().where(pages.c.url == url).values(document_id=document_id, settled_sha256=sha)
-        )
+        conn.execute(pages.update().where(pages.c.url == url).values(document_id=document_id, settled_sha256=sha))
 
 
 def other_address(conn: sa.Connection, document_id: int, url: str) -> str | None:
@@ -146,9 +144,7 @@ def settle_unreadable(conn: sa.Connection, page_id: int, sha256: str | None) -> 
 
 def first_capture_at(conn: sa.Connection, page_id: int) -> datetime | None:
     """When the page was first asked for."""
-    first = (
-        sa.select(captures.c.fetched_at).where(captures.c.page_id == page_id).order_by(captures.c.id).limit(1)
-    )
+    first = sa.select(captures.c.fetched_at).where(captures.c.page_id == page_id).order_by(captures.c.id).limit(1)
     return conn.execute(first).scalar()
 
 
@@ -238,9 +234,7 @@ def _insert_pages(conn: sa.Connection, urls: list[str], source: str, kind: PageK
     for url in urls:
         if len(url.encode("utf-8", "replace")) > URL_LIMIT:
             raise StorageError(f"{url[:80]}…: longer than {URL_LIMIT} bytes; leave it out with `exclude`")
-    rows = [
-        {"url": url, "normal_url": normal_address(url), "source_id": source, "kind": kind} for url in urls
-    ]
+    rows = [{"url": url, "normal_url": normal_address(url), "source_id": source, "kind": kind} for url in urls]
     conn.execute(insert_into(conn, pages).on_conflict_do_nothing(), rows)
 
 
@@ -351,9 +345,7 @@ _MOVING = (
     *("gone_passes", "failures"),
 )
 # The lock keeps two workers on PostgreSQL from hanging two captures on the same link.
-_CHAIN_HEAD = Prepared(
-    sa.select(sources.c.chain).where(sources.c.id == sa.bindparam("source")).with_for_update()
-)
+_CHAIN_HEAD = Prepared(sa.select(sources.c.chain).where(sources.c.id == sa.bindparam("source")).with_for_update())
 _MOVE_CHAIN = Prepared(
     sources.update().where(sources.c.id == sa.bindparam("source")).values(chain=sa.bindparam("chain_"))
 )
@@ -363,7 +355,5 @@ _INSERT_CAPTURE = Prepared(
     .returning(captures.c.id)
 )
 _UPDATE_PAGE = Prepared(
-    pages.update()
-    .where(pages.c.id == sa.bindparam("page"))
-    .values({name: sa.bindparam(name) for name in _MOVING})
+    pages.update().where(pages.c.id == sa.bindparam("page")).values({name: sa.bindparam(name) for name in _MOVING})
 )

@@ -188,9 +188,7 @@ def _sqlite_engine(url: URL) -> sa.Engine:
     try:
         Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(
-            f"{url.database}: {error.strerror}; choose another folder in storage.url"
-        ) from error
+        raise StorageError(f"{url.database}: {error.strerror}; choose another folder in storage.url") from error
     engine = sa.create_engine(
         url.set(database=str(Path(url.database).expanduser())),
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},

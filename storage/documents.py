@@ -215,10 +215,11 @@ def resolve(conn: sa.Connection, wanted: str) -> tuple[StoredDocument, ...]:
     if "://" in wanted:
         return _documents_at(conn, wanted)
     number = short_key(normal_number(wanted))
+    by_number = sa.select(documents.c.id).where(documents.c.normal_number == number)
     by_index = sa.select(document_keys.c.document_id).where(
         document_keys.c.key == short_key(f"index:{normal_number(wanted)}")
     )
-    either = sa.or_(documents.c.normal_number == number, documents.c.id.in_(by_index))
+    either = documents.c.id.in_(by_number.union(by_index))
     return _stored(conn, _DOCUMENTS.where(either).order_by(documents.c.id))
 
 
@@ -327,10 +328,7 @@ def replace_reading(conn: sa.Connection, version_id: int, reading: Reading) -> S
 def history(conn: sa.Connection, document_id: int) -> tuple[HistoryLine, ...]:
     """All versions of a document, oldest first."""
     count = (
-        sa.select(sa.func.count())
-        .where(statements.c.version_id == versions.c.id)
-        .correlate(versions)
-        .scalar_subquery()
+        sa.select(sa.func.count()).where(statements.c.version_id == versions.c.id).correlate(versions).scalar_subquery()
     )
     names = ("id", "number", "created_at", "meta", "reader", "baseline", "capture_id")
     rows = conn.execute(
@@ -373,9 +371,7 @@ def measure_of(row: sa.RowMapping) -> Measure:
 
 def _documents_at(conn: sa.Connection, url: str) -> tuple[StoredDocument, ...]:
     shown = sa.select(pages.c.document_id).where(pages.c.normal_url == normal_address(url))
-    named = sa.select(document_keys.c.document_id).where(
-        document_keys.c.key == short_key(f"url:{normal_address(url)}")
-    )
+    named = sa.select(document_keys.c.document_id).where(document_keys.c.key == short_key(f"url:{normal_address(url)}"))
     here = documents.c.id.in_(shown.union(named))
     return _stored(conn, _DOCUMENTS.where(here).order_by(documents.c.id))
 
@@ -476,9 +472,7 @@ def _statement_row(measure: Measure) -> dict[str, Any]:
 def _version(conn: sa.Connection, row: AnyRow) -> StoredVersion:
     mark = VersionMark(**{name: row._mapping[name] for name in VersionMark.__slots__})
     found = conn.execute(_STATEMENTS, {"wanted": mark.id})
-    stored = tuple(
-        Statement(r.id, r.version_id, r.position, measure_of(r._mapping), r.tracked_id) for r in found
-    )
+    stored = tuple(Statement(r.id, r.version_id, r.position, measure_of(r._mapping), r.tracked_id) for r in found)
     return StoredVersion(
         mark,
         _document(conn, row),
@@ -528,7 +522,5 @@ _OF_LATEST = sa.and_(documents.c.id == sa.bindparam("wanted"), documents.c.lates
 _LATEST_MARK = sa.select(*_MARK).join(documents, _OF_LATEST)
 _LATEST_VERSION = _VERSIONS.join(documents, _OF_LATEST)
 _STATEMENTS = (
-    sa.select(statements)
-    .where(statements.c.version_id == sa.bindparam("wanted"))
-    .order_by(statements.c.position)
+    sa.select(statements).where(statements.c.version_id == sa.bindparam("wanted")).order_by(statements.c.position)
 )

@@ -25,11 +25,13 @@ def record_events(conn: sa.Connection, new: Sequence[Event]) -> list[Event]:
     if not new:
         return []
     _lock_log(conn)
-    unique = list({short_key(e.key): e for e in reversed(new)}.items())[::-1]
+    unique: dict[str, Event] = {}
+    for event in new:
+        unique.setdefault(short_key(event.key), event)
     insert = insert_into(conn, events).on_conflict_do_nothing(index_elements=["key"])
     returning = insert.returning(events.c.key, events.c.id)
-    ids = {row.key: row.id for row in conn.execute(returning, [_row(k, e) for k, e in unique])}
-    return [replace(event, id=ids[key]) for key, event in unique if key in ids]
+    ids = {row.key: row.id for row in conn.execute(returning, [_row(k, e) for k, e in unique.items()])}
+    return [replace(event, id=ids[key]) for key, event in unique.items() if key in ids]
 
 
 def events_since(

@@ -13,9 +13,7 @@ from storage.tables import leases
 def acquire(db: Database, name: str, holder: str, seconds: float, now: datetime) -> bool:
     """Take the lease, or prolong one's own; False while another holder's has not run out."""
     with db.begin() as conn:
-        insert = insert_into(conn, leases).values(
-            name=name, holder=holder, until=now + timedelta(seconds=seconds)
-        )
+        insert = insert_into(conn, leases).values(name=name, holder=holder, until=now + timedelta(seconds=seconds))
         free = sa.or_(leases.c.holder == holder, leases.c.until <= now)
         taken = insert.on_conflict_do_update(
             index_elements=["name"],

@@ -131,7 +131,7 @@ def list_deliveries(
     if subscriber is not None:
         wanted.append(deliveries.c.subscriber == subscriber)
     chosen = sa.select(deliveries.c.id).where(*wanted).order_by(deliveries.c.id).limit(limit)
-    return _load(conn, deliveries.c.id.in_(chosen))
+    return sorted(_load(conn, deliveries.c.id.in_(chosen)), key=lambda delivery: delivery.id)
 
 
 def delivery_by_id(conn: sa.Connection, id: int) -> Delivery | None:
@@ -148,9 +148,7 @@ def count_due(conn: sa.Connection, now: datetime) -> int:
 _FREE: dict[str, Any] = {"lease_until": None, "lease_token": None}
 
 
-def _claim(
-    now: datetime, limit: int, until: datetime, token: str, skip: Collection[tuple[str, str]]
-) -> sa.Update:
+def _claim(now: datetime, limit: int, until: datetime, token: str, skip: Collection[tuple[str, str]]) -> sa.Update:
     free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
     due = (
         sa.select(deliveries.c.id)

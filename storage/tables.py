@@ -232,9 +232,7 @@ deliveries = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("sent_at", Moment),
     sa.UniqueConstraint("subscriber", "channel", "group_key"),
-    sa.Index(
-        "ix_deliveries_open", "due_at", "id", sqlite_where=OPEN_DELIVERY, postgresql_where=OPEN_DELIVERY
-    ),
+    sa.Index("ix_deliveries_open", "due_at", "id", sqlite_where=OPEN_DELIVERY, postgresql_where=OPEN_DELIVERY),
     sqlite_autoincrement=True,
 )
 

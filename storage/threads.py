@@ -94,9 +94,7 @@ def put_tracked(conn: sa.Connection, measures: Sequence[Tracked]) -> None:
         return
     insert = insert_into(conn, tracked)
     updated = {n: insert.excluded[n] for n in ("name", "kind", "region", "unit", "configured")}
-    conn.execute(
-        insert.on_conflict_do_update(index_elements=["id"], set_=updated), [asdict(m) for m in measures]
-    )
+    conn.execute(insert.on_conflict_do_update(index_elements=["id"], set_=updated), [asdict(m) for m in measures])
 
 
 def list_tracked(conn: sa.Connection, region: str | None = None) -> list[Tracked]:
@@ -203,7 +201,5 @@ _KNOWN = (
     .join(versions, versions.c.id == statements.c.version_id)
 )
 _ASSIGN = (
-    statements.update()
-    .where(statements.c.id == sa.bindparam("statement"))
-    .values(tracked_id=sa.bindparam("thread"))
+    statements.update().where(statements.c.id == sa.bindparam("statement")).values(tracked_id=sa.bindparam("thread"))
 )

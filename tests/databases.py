@@ -1,14 +1,15 @@
 """Fresh databases for tests: `database` (migrated, once on SQLite and once on PostgreSQL) and `empty_url`.
 
 PostgreSQL is the server at PLEDGEWATCH_TEST_POSTGRES, by default one on this machine that trusts its users.
-Where none answers the tests on it are skipped by name; with PLEDGEWATCH_REQUIRE_ALL=1 they fail.
+Where none answers the tests on it are skipped by name; with PLEDGEWATCH_REQUIRE_ALL=1 they fail. A test file's
+`conftest.py` imports the fixtures that it uses and those that they use.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,13 +18,16 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from storage import migrations
 from storage.database import Database, open_database
+from storage.tables import metadata
 
 SERVER = os.environ.get("PLEDGEWATCH_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
-def _administer(statement: str, *names: str) -> None:
-    with psycopg.connect(SERVER, autocommit=True, connect_timeout=3) as conn:
+def _administer(statement: str, *names: str, database: str | None = None) -> None:
+    """Run a statement on the server, or in one of its databases; {} stands for the names in turn."""
+    with psycopg.connect(SERVER, dbname=database, autocommit=True, connect_timeout=3) as conn:
         conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
@@ -33,31 +37,21 @@ def _url_of(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Callable[..., str]]:
-    """Makes databases on the server, from a template where one is named; all are dropped at the end."""
+def postgresql() -> Iterator[str]:
+    """The name of a database on the server, made for this run.
+
+    Dropping one takes half a second, so the tests share it and empty it before use.
+    """
     try:
         _administer("SELECT 1")
     except psycopg.OperationalError as error:
         if os.environ.get("PLEDGEWATCH_REQUIRE_ALL") == "1":
             pytest.fail(f"PostgreSQL is required and does not answer: {error}")
         pytest.skip("no PostgreSQL at PLEDGEWATCH_TEST_POSTGRES or on this machine")
-    made: list[str] = []
-
-    def make(template: str = "template1") -> str:
-        made.append(f"pledgewatch_test_{uuid4().hex[:12]}")
-        _administer("CREATE DATABASE {} TEMPLATE {}", made[-1], template)
-        return made[-1]
-
-    yield make
-    for name in made:
-        _administer("DROP DATABASE {} WITH (FORCE)", name)
-
-
-@pytest.fixture(scope="session")
-def postgresql_template(postgresql: Callable[..., str]) -> str:
-    name = postgresql()
-    open_database(_url_of(name)).close()
-    return name
+    name = f"pledgewatch_test_{uuid4().hex[:12]}"
+    _administer("CREATE DATABASE {}", name)
+    yield name
+    _administer("DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +66,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
-    return _url_of(request.getfixturevalue("postgresql")())
+    name = str(request.getfixturevalue("postgresql"))
+    _administer("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database=name)
+    return _url_of(name)
 
 
 @pytest.fixture
@@ -82,13 +78,24 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture
+def postgresql_url(postgresql: str) -> str:
+    """The URL of a migrated PostgreSQL database without rows."""
+    try:
+        tables = ", ".join(["{}"] * len(metadata.tables))
+        _administer(f"TRUNCATE {tables} RESTART IDENTITY", *metadata.tables, database=postgresql)
+        _administer("TRUNCATE alembic_version", database=postgresql)
+        _administer(f"INSERT INTO alembic_version VALUES ('{migrations.HEAD}')", database=postgresql)
+    except psycopg.errors.UndefinedTable:  # the first test of all, or one that took the tables down
+        _administer("DROP SCHEMA public CASCADE; CREATE SCHEMA public", database=postgresql)
+    open_database(_url_of(postgresql)).close()
+    return _url_of(postgresql)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of a migrated database without rows, on either kind."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    template = request.getfixturevalue("postgresql_template")
-    return _url_of(request.getfixturevalue("postgresql")(template))
+    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 HEAD = "0001"
 
-_LOCK = (
-    7_024_981  # any number, but always this one: two programs that start at once migrate one after another
-)
+_LOCK = 7_024_981  # any number, but always this one: two programs that start at once migrate one after another
 
 
 def upgrade_if_old(engine: sa.Engine) -> None:

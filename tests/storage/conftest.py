@@ -5,7 +5,7 @@ from databases import (  # noqa: F401
     database_url,
     empty_url,
     postgresql,
-    postgresql_template,
+    postgresql_url,
     sqlite_template,
     sqlite_url,
 )

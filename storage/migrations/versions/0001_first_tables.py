@@ -55,14 +55,10 @@ def upgrade() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("sent_at", MOMENT),
         sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
-        sa.UniqueConstraint(
-            "subscriber", "channel", "group_key", name="uq_deliveries_subscriber_channel_group_key"
-        ),
+        sa.UniqueConstraint("subscriber", "channel", "group_key", name="uq_deliveries_subscriber_channel_group_key"),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "ix_deliveries_open", "deliveries", ["due_at", "id"], sqlite_where=OPEN, postgresql_where=OPEN
-    )
+    op.create_index("ix_deliveries_open", "deliveries", ["due_at", "id"], sqlite_where=OPEN, postgresql_where=OPEN)
 
     op.create_table(
         "leases",
