@@ -21,7 +21,7 @@ from storage.records import ListItem, ListPage
 
 _PATH = re.compile(r"[\w$-]+(?:\.[\w$-]+)*")
 
-__all__ = ["ListRules", "Overlap", "read_list", "same_rows"]
+__all__ = ["CMS_NAMES", "ListRules", "Overlap", "read_list", "same_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ class ListRules:
     expect: int | None = None
 
     def __post_init__(self) -> None:
-        """ValueError where a selector is neither CSS nor a path, so that a configuration is refused at once."""
+        """ValueError for an unknown CMS or a selector that is neither CSS nor a path: refused before use."""
+        if self.cms not in CMS_NAMES:
+            raise ValueError(f"list.cms: {self.cms!r} is none of {', '.join(sorted(CMS_NAMES))}")
         for key in ("item", "title", "link", "date", "next"):
             rule = getattr(self, key)
             if rule and not _PATH.fullmatch(rule) and "{page}" not in rule:
@@ -66,17 +68,19 @@ class Overlap:
 
 
 Reader = Callable[[Answer], ListPage | None]
-_READERS: tuple[tuple[str, Reader], ...] = (
-    ("jcms", families.read_datastore),
-    ("feed", families.read_feed),
-    ("json", families.read_json),
-    ("gkmlpt", families.read_gkmlpt),
-    ("script", families.read_script),
-    ("ucap", families.read_channel),
-    ("comment", families.read_comment),
-    ("jpaas", families.read_unit_page),
-    ("html", families.read_html),
+# In the order of detection, each with the names of `ListRules.cms` that let it try.
+_READERS: tuple[tuple[Reader, str], ...] = (
+    (families.read_datastore, "jcms"),
+    (families.read_feed, "feed"),
+    (families.read_json, "json gkmlpt jpaas ucap govcn"),
+    (families.read_gkmlpt, "gkmlpt"),
+    (families.read_script, "script ucap"),
+    (families.read_channel, "ucap"),
+    (families.read_comment, "ucap"),
+    (families.read_unit_page, "jpaas"),
+    (families.read_html, "plain trs post boda jcms gkmlpt jpaas ucap govcn"),
 )
+CMS_NAMES = frozenset({"auto"}.union(*(names.split() for _, names in _READERS)))
 
 
 def read_list(
@@ -105,8 +109,7 @@ def same_rows(first: ListPage, second: ListPage) -> Overlap:
 
 
 def _by_detection(page: Answer, cms: str) -> ListPage:
-    readers = [reader for name, reader in _READERS if cms in ("auto", name)] or [r for _, r in _READERS]
-    found = (reader(page) for reader in readers)
+    found = (reader(page) for reader, names in _READERS if cms == "auto" or cms in names.split())
     return next((listing for listing in found if listing), ListPage("plain", ()))
 
 

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
+from urllib.parse import urlsplit
 
 from lxml import html
 
@@ -26,7 +27,8 @@ _FURNITURE = re.compile(
     re.IGNORECASE,
 )
 _SIDE = re.compile(
-    r"nav|menu|header|footer|^foot|friend|crumb|location|position|sitemap|copyright|breadcrumb|lianjie|toolbar|pag(?:e|ing|ination)s?[_-]?(?:div|bar|num)?$",
+    r"nav|menu|header|footer|^foot|friend|crumb|location|position|sitemap|copyright|lianjie|toolbar"
+    r"|pag(?:e|ing|ination)s?[_-]?(?:div|bar|num)?$",
     re.I,
 )
 _BULLET = re.compile(r"^[\s·•●○◆◇■□▪▫►▶→>»›※★☆\-–—|]+(?=\S)|^[\[【（(]?置顶[\]】）)]?\s*")
@@ -47,6 +49,10 @@ _LIKE_ADDRESS = re.compile(
     r"^(?:https?:)?//|^\.{0,2}/|\.(?:s?html?|jsp|aspx?|php|pdf|docx?|do)(?:$|[?#])", re.I
 )
 _CALL = re.compile(r"([\w$]+)\s*\(\s*[\"']?([\w.-]{1,80})[\"']?")
+_ASIDE = re.compile(r"(?:^|[-_])(?:aside|side|sidebar|hot|rank|recommend|related|tuijian)(?:$|[-_])", re.I)
+_ASIDE_WORDS = re.compile(
+    r"热点|热门|推荐|相关|排行|图片新闻|猜你|点击量|友情链接|专题专栏|快速(?:通道|入口)"
+)
 _PUBLISHED = re.compile(r"(?:发\s*布|公\s*开|公\s*布|上\s*网)\s*(?:日\s*期|时\s*间)")
 _TITLED = re.compile(r"tit|name|\bbt\b|subject", re.I)
 _MAX_LINKS = 3  # addresses in one row: the document, and beside it an interpretation or a category
@@ -397,8 +403,9 @@ def _score(rows: Iterable[Row], page: Page) -> float:
     if not rows:
         return 0.0
     total = sum(_row_score(row, page) for row in rows)
-    aside = any(_is_side(ancestor) for ancestor in islice(rows[0].element.iterancestors(), 3 * _MAX_DEPTH))
-    return total * (0.2 if aside else 1.0)
+    around = islice(rows[0].element.iterancestors(), 3 * _MAX_DEPTH)
+    aside = any(_is_side(ancestor) for ancestor in around) or _is_aside(rows[0].element)
+    return total * (0.1 if aside else 1.0)
 
 
 def _row_score(row: Row, page: Page) -> float:
@@ -407,12 +414,36 @@ def _row_score(row: Row, page: Page) -> float:
     score = 3.0 + min(length, 30) / 30 if row.day else (1.0 if length >= 12 else 0.3 if length >= 8 else 0.05)
     if not row.day and (row.link.url.endswith("/") or not same_site(row.link.url, page.url)):
         score *= 0.3
+    # Recommended reading leads to other columns; the rows of a column mostly lie under it.
+    if urlsplit(row.link.url).path.startswith(_column(page.url)):
+        score *= 1.5
     return score / (1 + 0.3 * (row.links - 1))
 
 
+@lru_cache(maxsize=256)
+def _column(url: str) -> str:
+    """The folder that a list's address stands in; no folder stands for none ("//" starts no path)."""
+    folder = urlsplit(url).path.rpartition("/")[0] + "/"
+    return folder if folder.count("/") > 1 else "//"
+
+
+def _is_aside(row: html.HtmlElement) -> bool:
+    """Whether the short words right before a block call it recommended or popular."""
+    block = row.getparent()
+    for _ in range(2):
+        if block is None:
+            return False
+        before = block.getprevious()
+        if before is not None and isinstance(before.tag, str):
+            words = fold(" ".join(islice(before.itertext(), 20)))
+            if len(words) < 20 and _ASIDE_WORDS.search(words):
+                return True
+        block = block.getparent()
+    return False
+
+
 def _is_side(element: html.HtmlElement) -> bool:
-    if element.tag in ("nav", "footer", "header"):
+    if element.tag in ("nav", "footer", "header", "aside"):
         return True
-    return any(
-        _SIDE.search(name) for name in f"{element.get('class') or ''} {element.get('id') or ''}".split()
-    )
+    names = f"{element.get('class') or ''} {element.get('id') or ''}".split()
+    return any(_SIDE.search(name) or _ASIDE.search(name) for name in names)

@@ -24,8 +24,9 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n|.)", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "", "f": "", "\n": "", "\r\n": ""}
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "undefined": None}
-_LITERAL_START = re.compile(r"(?:=|\(|:|\breturn)\s*(?=\[\s*\{|\{)")
+_LITERAL_START = re.compile(r"(?:^|=|\(|:|\breturn)\s*(?=\[\s*\{|\{)")
 _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_PARSED_STRING = re.compile(rf"JSON\.parse\(\s*({_STRING})", re.S)
 _VARIABLE = re.compile(
     rf"(?:\bvar\s+|\blet\s+|\bconst\s+|^|[;,{{\s])([\w$]+)\s*=\s*({_STRING}|-?\d+(?:\.\d+)?)(?=\s*[;,\n\r/}}]|\s*$)",
     re.S,
@@ -53,7 +54,10 @@ def parse_literal(source: str, start: int) -> tuple[Any, int]:
 
 
 def literals(source: str) -> Iterator[Any]:
-    """The objects and arrays that a script assigns, passes or returns, outermost first."""
+    """The objects and arrays that a script is, assigns, passes, returns or parses, the outer ones first."""
+    for packed in islice(_PARSED_STRING.finditer(source), _MAX_TRIES):
+        if (value := parse_literal(unquoted(packed[1]), 0)[0]) is not NO_VALUE:
+            yield value
     position = 0
     for _ in range(_MAX_TRIES):
         found = _LITERAL_START.search(source, position)

@@ -150,7 +150,9 @@ def test_rules_for_json_and_numbered_pages() -> None:
     )
 
 
-@pytest.mark.parametrize("rule", [{"item": "[["}, {"item": "li", "next": ">>"}, {"title": "{}"}])
+@pytest.mark.parametrize(
+    "rule", [{"item": "[["}, {"item": "li", "next": ">>"}, {"title": "{}"}, {"cms": "trss"}]
+)
 def test_a_bad_selector_is_refused_with_its_key(rule: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=rf"list\.{list(rule)[-1]}: "):
         ListRules(**rule)  # type: ignore[arg-type]
@@ -186,3 +188,34 @@ def test_a_damaged_page_does_not_raise(data: st.DataObject) -> None:
     for item in read_list(bytes(body), LIST).items:
         assert item.title
         assert item.url.startswith("http")
+
+
+def test_a_short_list_beside_longer_recommended_reading() -> None:
+    hot = rows(8).replace("/a/", "/hot/").replace("<ul>", "<ul class='l'>")
+    row = '<li><a href="./202507/t20250707_1.html">关于公布评定结果的通知</a><b>2025-07-07</b></li>'
+    main = f"<div><h3>通知公告</h3><ul class='l'>{row}</ul></div>"
+    found = read_list(page(f"<div><h3>热点推荐</h3>{hot}</div>{main}"), LIST)
+    assert [i.title for i in found.items] == ["关于公布评定结果的通知"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        '<script type="application/json">{"rows": [ROWS]}</script>',
+        "<script>render(JSON.parse('[ROWS]'))</script>",
+        "<script>new Vue({el: '#a', data: {list: [ROWS]}, methods: {go: function (x) { return x }}})</script>",
+    ],
+)
+def test_rows_in_scripts_of_other_forms(script: str) -> None:
+    record = '{"title":"关于公布第0批评定结果的通知","linkUrl":"/a/0.html","publish_date":"2025-07-00"}'
+    records = ",".join(
+        record.replace("0批", f"{n}批").replace("/0.", f"/{n}.").replace("-00", f"-0{n}") for n in (1, 2, 3)
+    )
+    found = read_list(page("<div id='a'></div>" + script.replace("ROWS", records)), LIST)
+    assert (found.cms, [i.date for i in found.items]) == ("script", [date(2025, 7, n) for n in (1, 2, 3)])
+
+
+def test_a_family_can_be_named() -> None:
+    body = (PAGES / "ucap_listdata.html").read_bytes()
+    assert read_list(body, LIST, rules=ListRules(cms="trs")).cms != "ucap"
+    assert len(read_list(body, LIST, rules=ListRules(cms="ucap")).items) == 8
