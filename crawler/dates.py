@@ -25,6 +25,8 @@ _NUMERAL = re.compile(
 )
 _COMPACT = re.compile(r"(?<![\d.])((?:19|20)\d\d)([01]\d)([0-3]\d)(?!\d)")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)")
+_HINT = re.compile(r"\d|年")  # without one of these there is no date; most cells are none
+_LONGEST = 100  # characters of a cell that is a date and nothing else
 _STAMP = re.compile(r"1\d{12}|1\d{9}")
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _ENGLISH = re.compile(
@@ -48,6 +50,8 @@ def parse_date(text: str) -> date | None:
     offset and timestamps (milliseconds or seconds since 1970, as digits) are told as the day in China.
     """
     text = text.strip()
+    if len(text) > _LONGEST or not _HINT.search(text):
+        return None
     if _STAMP.fullmatch(text):
         return _from_stamp(text)
     if _ISO.fullmatch(text):

@@ -289,14 +289,13 @@ def _whole_file(body: bytes) -> Verdict | None:
 def _unexpected_file(kind: str, headers: Mapping[str, str], body: bytes, url: str) -> Verdict:
     """A document may itself be a file, where address or header say so; under an HTML name it is a fault."""
     declared = headers.get("content-type", "").lower()
-    named = re.search(r"\.(?:pdf|docx?|wps|xlsx?|ofd|rtf|zip|jpe?g|png)$", urlsplit_path(url), re.I)
+    named = re.search(r"\.(?:pdf|docx?|wps|xlsx?|ofd|rtf|zip|jpe?g|png)$", _path_of(url), re.I)
     if kind in _DOCUMENT_FILES and (named or ("html" not in declared and declared)):
         return _whole_file(body) or OK
     return Verdict("failed", f"binary: {kind} where a page was expected")
 
 
-def urlsplit_path(url: str) -> str:
-    """The path of an address; "" for what cannot be split."""
+def _path_of(url: str) -> str:
     try:
         return urlsplit(url).path
     except ValueError:
@@ -364,9 +363,7 @@ def _login(page: _Page) -> Verdict | None:
     if page.is_record:
         return None
     password = any((field.get("type") or "").lower() == "password" for field in page.tree.iter("input"))
-    moved = _LOGIN_PATH.search(urlsplit_path(page.final_url)) and not _LOGIN_PATH.search(
-        urlsplit_path(page.url)
-    )
+    moved = _LOGIN_PATH.search(_path_of(page.final_url)) and not _LOGIN_PATH.search(_path_of(page.url))
     titled = len(page.title) < 40 and _LOGIN_WORDS.search(page.title)
     if (password and (titled or moved or len(page.text) < 300)) or (moved and page.brief):
         return Verdict("blocked", "login: the page asks who we are")
@@ -378,7 +375,7 @@ def _sent_home(page: _Page) -> Verdict | None:
         return None
     if is_home(page.final_url) and not is_home(page.url):
         return Verdict("gone", "soft-404: redirected to the home page")
-    if _ERROR_PATH.search(urlsplit_path(page.final_url)) and not _ERROR_PATH.search(urlsplit_path(page.url)):
+    if _ERROR_PATH.search(_path_of(page.final_url)) and not _ERROR_PATH.search(_path_of(page.url)):
         return Verdict("gone", f"soft-404: redirected to the error page {page.final_url[:200]}")
     return None
 
