@@ -13,7 +13,7 @@ documents.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -190,18 +190,16 @@ class _Linker:
         self.tracked = {t.id: t for t in tracked}
         self.created: dict[str, Tracked] = {}
         self.names = {_core(name, ""): t for t in tracked if t.named for name in (t.name, *t.aliases)}
-        self.by_signature: dict[tuple[str, ...], str] = {}
-        self.by_figure: dict[Hashable, list[tuple[str, Statement]]] = defaultdict(list)
+        self.by_signature: dict[Hashable, Counter[str]] = defaultdict(Counter)
+        self.by_trace: dict[Hashable, list[tuple[str, Statement, Figure]]] = defaultdict(list)
         for id_, statements in known.items():
             for statement in statements:
-                self.by_signature.setdefault(_signature(statement), id_)
-                if _generic(statement):
-                    self.by_figure[_topic(statement)].append((id_, statement))
-                for trace in _traces(statement.measure):
-                    self.by_figure[trace].append((id_, statement))
+                self.by_signature[_signature(statement)][id_] += 1
+                for trace, figure in _traces(statement).items():
+                    self.by_trace[trace].append((id_, statement, figure))
 
     def decided(self, statement: Statement) -> str | None:
-        for name in (statement_key(statement), natural_id(statement)):
+        for name in (statement_key(statement), natural_id(statement)) if self.merged else ():
             if name in self.merged:
                 return self._final(name)
         return None
@@ -211,34 +209,32 @@ class _Linker:
         found = self.names.get(_core(statement.measure.subject, statement.region))
         if not found or not statement.region:
             return None
-        found = self.created.get(found.id, self.tracked[found.id])
+        found = self.created.get(found.id, found)
         if found.region and found.region != statement.region:
-            found = Tracked(f"{found.id}.{statement.region}", found.name, aliases=found.aliases)
+            id_ = f"{found.id}.{statement.region}"
+            found = self.created.get(id_) or self.tracked.get(id_) or Tracked(id_, found.name)
         if found.kind and _family(found.kind) != _family(statement.measure.kind):
             return None
         if self._kept_apart(found.id, statement):
             return None
-        if not found.kind:
+        if not (found.kind and found.region and found.unit):
             self.created[found.id] = _told(found, statement)
         return found.id
 
     def exact(self, statement: Statement) -> str | None:
         """The tracked measure that says the same in other, equal words."""
-        id_ = self.by_signature.get(_signature(statement))
-        id_ = self._final(id_) if id_ else None
-        return id_ if id_ and not self._kept_apart(id_, statement) else None
+        found = self.by_signature.get(_signature(statement), Counter())
+        own = natural_id(statement)
+        # Its natural id first: an id that one document's statements got when they were split off is theirs alone.
+        ids = [self._final(id_) for id_, _ in sorted(found.items(), key=lambda item: (item[0] != own, -item[1]))]
+        return next((id_ for id_ in ids if not self._kept_apart(id_, statement)), None)
 
     def near(self, statements: Iterable[Statement]) -> Iterable[tuple[float, Statement, str]]:
-        """Scored links whose evidence is an equal figure, or for a generic subject the rest of the sentence."""
+        """Scored links to statements that left the same trace."""
         for statement in statements:
-            for id_, other in self.by_figure.get(_topic(statement), ()) if _generic(statement) else ():
-                final = self._final(id_)
-                shared = _shared(statement, other)
-                if shared >= SHARED and not self._kept_apart(final, statement):
-                    yield shared, statement, final
-            for trace, figure in _traces(statement.measure).items():
-                for id_, other in self.by_figure.get(trace, ()):
-                    score = _nearness(statement, other, figure, _traces(other.measure)[trace])
+            for trace, figure in _traces(statement).items():
+                for id_, other, twin in self.by_trace.get(trace, ()):
+                    score = _nearness(statement, figure, other, twin)
                     final = self._final(id_)
                     if score and not self._kept_apart(final, statement):
                         yield score, statement, final
@@ -255,6 +251,8 @@ class _Linker:
         return id_
 
     def _kept_apart(self, id_: str, statement: Statement) -> bool:
+        if not self.apart:
+            return False
         names = (natural_id(statement), statement_key(statement))
         return any(frozenset((id_, name)) in self.apart for name in names if name != id_)
 
@@ -325,6 +323,7 @@ def _unit_class(unit: str) -> str:
     return unit if kind in {"count", "ratio"} else kind
 
 
+@lru_cache(maxsize=20_000)
 def _core(subject: str, region: str) -> str:
     """A subject without scope, particles and synonyms; the order of its characters does not matter
     (开设老年科的医院 and 医院开设老年科).
@@ -350,23 +349,31 @@ def _amount(figure: Figure) -> Hashable:
     return figure.value, figure.min, figure.max
 
 
-def _traces(measure: Measure) -> dict[Hashable, Figure]:
-    """The figures that are evidence, by value and by printed digits (5-30万元 and 530万元 leave one trace).
+def _traces(statement: Statement) -> dict[Hashable, Figure]:
+    """What else a statement can be known by, and the figure that it is about.
 
-    Uncommon numbers only: 35 and 72.1 are evidence; 3, 20, 100% and 10000 are not. A range always is.
+    A generic subject leaves its topic. An uncommon number leaves its value and its printed digits (5-30万元 and
+    530万元 leave one trace): 35 and 72.1 are uncommon; 3, 20, 100% and 10000 are not; a range always is.
     """
     found: dict[Hashable, Figure] = {}
-    for figure in measure.figures:
+    topic = _topic(statement)
+    if _generic(statement):
+        found[topic] = statement.measure.figures[0]
+    for figure in statement.measure.figures:
         if figure.value is None or len(f"{figure.value:.4f}".strip("0.").replace(".", "")) >= 2:
-            found[_amount(figure)] = figure
+            found[topic[:3], _amount(figure)] = figure
             if len(digits := _digits(figure)) >= 3:
-                found[digits] = figure
+                found[topic[:3], digits] = figure
     return found
 
 
-def _nearness(a: Statement, b: Statement, figure: Figure, twin: Figure) -> float:
-    """How surely two statements with equal figures are one measure; 0 where anything speaks against it."""
-    if not a.region or _signature(a)[:3] != _signature(b)[:3] or a.document == b.document:
+def _nearness(a: Statement, figure: Figure, b: Statement, twin: Figure) -> float:
+    """How surely two statements that left one trace are one measure; 0 where anything speaks against it."""
+    if not a.region or a.document == b.document:
+        return 0.0
+    if _generic(a) and _topic(a) == _topic(b) and (shared := _shared(a, b)) >= SHARED:
+        return shared
+    if _amount(figure) != _amount(twin) and _digits(figure) != _digits(twin):
         return 0.0
     subject, other = _words(a.measure.subject, a.region), _words(b.measure.subject, b.region)
     if subject[-2:] != other[-2:] or _telling(subject) != _telling(other):
@@ -378,6 +385,7 @@ def _nearness(a: Statement, b: Statement, figure: Figure, twin: Figure) -> float
     return near + context if near >= NEAR or in_context else 0.0
 
 
+@lru_cache(maxsize=20_000)
 def _telling(subject: str) -> frozenset[str]:
     return frozenset(word for word in _TELLING if word in subject) | frozenset(re.findall(r"\d+", subject))
 

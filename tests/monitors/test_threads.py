@@ -153,6 +153,10 @@ def test_the_operators_name_wins_and_a_further_region_gets_an_id_of_its_own() ->
     other = statement("护理型床位占比", figure(48, "%"), document=2, region="青阳区")
     second = link([other], {"nursing-beds": [one]}, first.created)
     assert second.assigned[other.id] == "nursing-beds.青阳区"
+    known = {"nursing-beds": [one], "nursing-beds.青阳区": [other]}
+    later = replace(other, id=next(_ids), document=3)
+    third = link([later], known, (*first.created, *second.created))
+    assert (third.assigned[later.id], third.created) == ("nursing-beds.青阳区", ())
 
 
 def test_what_an_operator_merged_or_split_stays_so() -> None:
@@ -165,6 +169,9 @@ def test_what_an_operator_merged_or_split_stays_so() -> None:
     assert not linked(one, twin, decisions=split)
     third = replace(one, id=next(_ids), document=4)
     assert linked(one, third, decisions=split)
+    own = link([twin], {natural_id(one): [one]}, decisions=split).assigned[twin.id]
+    known = {own: [twin], natural_id(one): [one]}
+    assert link([third], known, decisions=split).assigned[third.id] == natural_id(one)
 
 
 def test_an_id_depends_on_nothing_but_what_is_said() -> None:
