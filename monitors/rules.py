@@ -181,14 +181,14 @@ def calendar_events(
     language: str = "zh",
 ) -> tuple[Event, ...]:
     """target.due and target.missed of one day; run it every day, or after a pause: each event has one key
-    for good.
+    for good. A target that several standing documents state for one deadline is told once, by the latest.
 
     `today` is in the service's time zone. `reported` holds the progress statements of each tracked measure,
     by its id: a target that one of them reaches is never due or missed. A deadline that had passed before
     the document was first seen is history and makes no event.
     """
     events = []
-    for promise in promises:
+    for promise in _latest(promises):
         measure = promise.statement.measure
         figure, deadline = _first(measure), measure.deadline
         met = any(reaches(s.measure, measure) for s in reported.get(promise.ref.id, ()))
@@ -219,9 +219,7 @@ def passes_alert(before: AnyFigure, after: AnyFigure, alert: str) -> bool:
     if alert == "decrease":
         return new < old
     threshold = alert_threshold(alert)
-    share = (
-        abs(new - old) if _get(before, "unit") in {"%", "pp"} else abs(new - old) / (abs(old) or 1.0) * 100
-    )
+    share = abs(new - old) if _get(before, "unit") in {"%", "pp"} else abs(new - old) / (abs(old) or 1.0) * 100
     return share >= threshold
 
 
@@ -331,6 +329,12 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def change_words(change: MeasureChange, language: str) -> str:
+    """A change in one line, its measure named by the document's own words."""
+    measure = change.after or change.before
+    return _change_summary(change, measure.subject if measure else "", language)
+
+
 def _change_summary(change: MeasureChange, name: str, language: str) -> str:
     said = _WORDS[language]
     before = figure_words(change.before_figure, language) if change.before_figure else ""
@@ -396,6 +400,26 @@ def _relation_event(
     )
 
 
+def _latest(promises: Iterable[Promise]) -> list[Promise]:
+    """One standing promise for each tracked measure and deadline."""
+    found: dict[tuple[str, date | None], Promise] = {}
+    for promise in (p for p in promises if p.statement.standing and p.statement.measure.figures):
+        about = (_about(promise), promise.statement.measure.deadline)
+        other = found.get(about)
+        if other is None or _told_on(other) <= _told_on(promise):
+            found[about] = promise
+    return list(found.values())
+
+
+def _about(promise: Promise) -> str:
+    """What a promise is of, for its key: its tracked measure, or where there is none the place of its figure."""
+    return promise.ref.id or f"{promise.document.id}/{promise.statement.measure.figures[0].start}"
+
+
+def _told_on(promise: Promise) -> date:
+    return promise.statement.published_on or date.min
+
+
 def _calendar_event(
     promise: Promise,
     figure: Figure,
@@ -413,14 +437,12 @@ def _calendar_event(
         type=f"target.{what}",
         time=time,
         source=promise.source,
-        key=f"target.{what}:{promise.document.id}:{promise.ref.id}:{deadline}:{figure.quote}:{horizon}",
+        key=f"target.{what}:{_about(promise)}:{deadline}:{horizon}",
         document=promise.document,
         versions=(promise.version, promise.version),
         measure=promise.ref,
         before=_json(figure, measure),
-        summary=_WORDS[language][what].format(
-            name=promise.ref.name, before=words, deadline=deadline, days=days
-        ),
+        summary=_WORDS[language][what].format(name=promise.ref.name, before=words, deadline=deadline, days=days),
         detail={
             "before_words": words,
             "deadline": deadline.isoformat(),

@@ -203,6 +203,17 @@ def test_a_target_that_was_reached_is_neither_due_nor_missed() -> None:
     assert [e.type for e in on(date(2027, 1, 5), short)] == ["target.missed"]
 
 
+def test_a_target_stated_twice_is_told_once_by_the_latest_document_that_stands() -> None:
+    day = date(2026, 12, 20)
+    newer = replace(RATE, figures=(figure(65, "%"),))
+    later = replace(promise(newer), statement=stated(2, 8, date(2026, 2, 1), newer))
+    gone = replace(later, statement=replace(later.statement, standing=False))
+    (event,) = calendar_events(day, NOW, [later, promise()], {})
+    assert event.before and event.before["value"] == 65
+    (event,) = calendar_events(day, NOW, [gone, promise()], {})
+    assert event.before and event.before["value"] == 60
+
+
 def test_what_ended_before_it_was_watched_is_history() -> None:
     assert on(date(2027, 3, 1), told=promise(since=date(2027, 2, 1))) == []
     assert on(date(2026, 12, 1), told=promise(replace(RATE, deadline=None))) == []
