@@ -225,10 +225,10 @@ class Fetcher:
             exchange = Exchange(max(0.0, limit - spent), self.policy.max_bytes, request.tls)
             answer = await self._ask(hop, request, exchange)
             spent += exchange.seconds
-            location = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or not location:
+            hop_after = _next_hop(hop, answer, request)
+            if hop_after is None:
                 return self._captured(request, answer, await _verdict(request, answer), spent)
-            hop = _next_hop(hop, answer.status, location, request)
+            hop = hop_after
             if (hop.method, hop.url) in seen or len(seen) > self.policy.max_redirects:
                 raise FetchError("redirect-loop", f"{len(seen)} redirects and still no page", hop.url)
             seen.add((hop.method, hop.url))
@@ -282,7 +282,8 @@ class Fetcher:
             page = Request(hop.url, method=hop.method, body=hop.body, headers=dict(hop.headers))
         except ValueError as error:
             raise TransportError("bad-url", str(error)) from error
-        page.meta["exchange"] = exchange
+        # The slot is the lane: Scrapy's own would join the ports of one host, and the two would wait for each other.
+        page.meta.update(exchange=exchange, download_slot=host_key(hop.url))
         try:
             response = await self._crawler.engine.download_async(page)
         except asyncio.CancelledError:
@@ -308,15 +309,13 @@ class Fetcher:
         A host that cannot be reached raises its own error: that names the trouble better than "robots" would,
         and nothing is fetched either way.
         """
-        hop = _Hop(f"{origin}/robots.txt", "GET", b"", _base_headers(self.policy))
-        for _ in range(_ROBOTS_HOPS + 1):
-            _check_scheme(hop.url)
-            exchange = Exchange(self.policy.timeout, ROBOTS_BYTES, request.tls, cut=True)
-            answer = await self._send(hop, request, exchange)
-            location = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or not location:
-                break
-            hop = replace(hop, url=urljoin(hop.url, location))
+        url: str | None = f"{origin}/robots.txt"
+        hops = 0
+        while url and hops <= _ROBOTS_HOPS:
+            hops += 1
+            exchange = Exchange(request.timeout or self.policy.timeout, ROBOTS_BYTES, request.tls, cut=True)
+            answer = await self._send(_Hop(url, "GET", b"", _base_headers(self.policy)), request, exchange)
+            url = _redirect_target(answer)
         delay = self.policy.delay if request.delay is None else request.delay
         robots, crawl_delay = read_robots(
             answer.status, answer.body, now=self._clock(), delay=delay, product=self._product
@@ -377,17 +376,30 @@ def _first_hop(request: Fetch, policy: CrawlPolicy) -> _Hop:
     return _Hop(request.url, request.method, urlencode(request.form).encode(), headers)
 
 
-def _next_hop(hop: _Hop, status: int, location: str, request: Fetch) -> _Hop:
-    """Where a redirect leads. Raises FetchError where it may not be followed."""
+def _redirect_target(answer: _Answer) -> str | None:
+    """The web address that an answer redirects to; None where it redirects to none."""
+    location = answer.headers.get("location", "").strip()
+    if answer.status not in _REDIRECTS or not location:
+        return None
     try:
-        url = urldefrag(urljoin(hop.url, location.strip())).url
-        host = urlsplit(url).hostname or ""
+        url = urldefrag(urljoin(answer.url, location)).url
         _check_scheme(url)
-    except (ValueError, FetchError) as error:
-        raise FetchError("bad-redirect", f"Location {location!r}: {error}", hop.url) from error
-    if not _same_site(host, request):
+    except (ValueError, FetchError):
+        return None
+    return url
+
+
+def _next_hop(hop: _Hop, answer: _Answer, request: Fetch) -> _Hop | None:
+    """Where a redirect leads, None for an answer that is none. Raises FetchError where it may not be followed."""
+    location = answer.headers.get("location", "")
+    if answer.status not in _REDIRECTS or not location:
+        return None
+    url = _redirect_target(answer)
+    if url is None:
+        raise FetchError("bad-redirect", f"Location {location!r} is no http or https address", hop.url)
+    if not _same_site(urlsplit(url).hostname or "", request):
         raise FetchError("redirect-other-host", f"to {url}", url)
-    if status in _RESENT:
+    if answer.status in _RESENT:
         return replace(hop, url=url)
     headers = {name: value for name, value in hop.headers.items() if name != "Content-Type"}
     return _Hop(url, "GET", b"", headers)

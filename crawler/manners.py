@@ -158,9 +158,7 @@ class Manners:
         now = self._clock()
         if lane.closed_until > now:
             wait = lane.closed_until - now
-            raise RefusedError(
-                "backing-off", f"until {_moment(wait)}: {host} failed or asked for patience", wait
-            )
+            raise RefusedError("backing-off", f"until {_moment(wait)}: {host} failed or asked for patience", wait)
         if now - lane.day_began >= DAY or not lane.day_count:
             lane.day_began, lane.day_count = now, 0
         if self._daily is not None and lane.day_count >= self._daily:
@@ -184,15 +182,14 @@ class Robots:
         return self.rules is None or bool(self.rules.can_fetch(url, product))
 
 
-def read_robots(
-    status: int, body: bytes, *, now: float, delay: float, product: str
-) -> tuple[Robots, float | None]:
+def read_robots(status: int, body: bytes, *, now: float, delay: float, product: str) -> tuple[Robots, float | None]:
     """Judge the answer to /robots.txt by RFC 9309, 2.3.1: the rules and the Crawl-delay that they ask for.
 
-    2xx: the rules hold for a day. 4xx, and a redirect that leads nowhere: there are no rules. 5xx: everything
-    is disallowed until an answer comes; asked again after `FIRST_BACKOFF` delays.
+    2xx: the rules hold for a day. 4xx, and a redirect that leads nowhere: there are no rules. 5xx, and 429,
+    which says not now: everything is disallowed until an answer comes; asked again after `FIRST_BACKOFF`
+    delays.
     """
-    if status >= 500:
+    if status >= 500 or status == 429:
         refusal = f"robots.txt answers {status}, which disallows everything until it can be read (RFC 9309)"
         return Robots(None, now + FIRST_BACKOFF * delay, refusal), None
     if not 200 <= status < 300:

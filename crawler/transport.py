@@ -16,6 +16,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -200,7 +201,7 @@ async def _look_up(host: str, port: int, family: int) -> list[ResolveResult]:
             found = error
         except UnicodeError as error:  # a name that IDNA cannot write
             found = OSError(str(error))
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has closed, nobody waits any more
             loop.call_soon_threadsafe(deliver, found)
 
     threading.Thread(target=work, name=f"resolve {host}", daemon=True).start()

@@ -137,9 +137,7 @@ FAULTS = [
     Fault("sends chunks without end", wire(endless_chunks), "too-large"),
     Fault("sends headers without end", wire(endless_headers), "protocol"),
     Fault("announces 200 MB", sends(raw(b"<html>", Content_Length="200000000")), "too-large"),
-    Fault(
-        "breaks off between chunks", sends(raw(b"5\r\nhello\r\n", Transfer_Encoding="chunked")), "truncated"
-    ),
+    Fault("breaks off between chunks", sends(raw(b"5\r\nhello\r\n", Transfer_Encoding="chunked")), "truncated"),
     Fault("garbles the chunk size", sends(raw(b"zz\r\nhello\r\n", Transfer_Encoding="chunked")), "protocol"),
     Fault("promises a negative length", sends(raw(BYTES, Content_Length="-5")), "protocol"),
     Fault(
@@ -199,9 +197,7 @@ FAULTS = [
     Fault("has lost the page with 200", reply(200, MISSING), "soft-404", "gone"),
     Fault("sends mojibake", reply(200, PAGE.encode().decode("latin-1").encode()), "mojibake"),
     Fault("sends a picture as a page", reply(200, b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8), "binary"),
-    Fault(
-        "cuts the PDF", reply(200, CUT_PDF, Content_Type="application/pdf"), "truncated", request=attachment
-    ),
+    Fault("cuts the PDF", reply(200, CUT_PDF, Content_Type="application/pdf"), "truncated", request=attachment),
     Fault("sends a page for a file", reply(200, PAGE), "html-for-file", request=attachment),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import ipaddress
 import zlib
 from collections.abc import Callable, Coroutine, Iterator
@@ -143,6 +144,20 @@ def test_unchanged_pages_are_told_by_304_and_changed_ones_by_their_body(site: Si
     assert (same.outcome, same.status, same.body, same.reason) == ("not_modified", 304, b"", "")
     assert same.headers["etag"] == first.headers["etag"]
     assert (changed.outcome, changed.body) == ("ok", PAGE.replace("一次性", "两次").encode())
+
+
+def test_bytes_that_are_known_to_be_good_are_not_judged_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Fetch(site.url("/a.html"), "s", known_sha256=hashlib.sha256(BYTES).hexdigest())
+    monkeypatch.setattr("crawler.fetch.judge", lambda **answer: pytest.fail("judged again"))
+    (capture,) = fetch(page)
+    assert (capture.outcome, capture.body) == ("ok", BYTES)
+
+
+def test_a_page_of_the_limits_size_is_read_and_judged(site: Site) -> None:
+    large = PAGE.replace("</div>", "<p>本条规定由区民政局解释。</p>" * 10_000 + "</div>")
+    site.page("/large.html", large)
+    (capture,) = fetch(Fetch(site.url("/large.html"), "s"), policy=replace(POLICY, max_bytes=len(large.encode())))
+    assert (capture.outcome, len(capture.body)) == ("ok", len(large.encode()))
 
 
 def test_who_we_are_is_said_and_nothing_is_remembered_by_cookies(site: Site) -> None:
@@ -334,9 +349,11 @@ def test_a_redirected_robots_txt_counts_for_the_host_that_was_asked(site: Site) 
         (lambda site: site.wire("/robots.txt", Wire.reset), "reset"),
         (lambda site: site.route("/robots.txt", lambda asked: Reply(403)), ""),
         (lambda site: redirect(site, "/robots.txt", "/robots.txt"), ""),
+        (lambda site: redirect(site, "/robots.txt", "http://[::1"), ""),
+        (lambda site: site.route("/robots.txt", lambda asked: Reply(429)), "robots"),
         (lambda site: site.page("/robots.txt", "Allow: /\n" * 500_000), ""),
     ],
-    ids=["broken", "unreachable", "forbidden", "a loop", "endless"],
+    ids=["broken", "unreachable", "forbidden", "a loop", "redirected nowhere", "not now", "endless"],
 )
 def test_a_bad_robots_txt(site: Site, install: Callable[[Site], None], reason: str) -> None:
     install(site)
@@ -366,9 +383,10 @@ def test_a_hanging_host_stops_nobody_else(site: Site) -> None:
             assert (await fetcher.fetch(Fetch(site.url("/a.html"), "s"))).outcome == "ok"
         return hanging.done() or behind.done()
 
-    with Site("127.0.0.2") as stuck:
-        stuck.at_connect(Wire.hang)
-        assert not with_fetcher(use, replace(POLICY, timeout=100.0))
+    for host in ("127.0.0.2", "127.0.0.1"):  # the second differs from the good one only by its port
+        with Site(host) as stuck:
+            stuck.at_connect(Wire.hang)
+            assert not with_fetcher(use, replace(POLICY, timeout=100.0))
 
 
 def test_a_request_given_up_is_dropped_and_its_host_is_free_again(site: Site) -> None:
