@@ -130,57 +130,98 @@ def _year_of(head: str) -> int | None:
 # --- running text -----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A quantity of running text among its neighbours."""
+
+    quantity: Quantity
+    paragraph: Paragraph
+    sentence: tuple[int, int]
+    clause: tuple[int, int]
+    floor: int  # where the figure before it in the clause ends, else where the clause begins
+    ceiling: int  # likewise to the right
+    following: tuple[Quantity, ...]  # in the same sentence
+
+
 def _prose(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
     text = reading.normal.text
-    plain = [q for q in quantities if not tables.is_row(text, reading.paragraph_at(q.number).start, reading.paragraph_at(q.number).end)]
+    plain = [q for q in quantities if not _in_table(reading, q)]
     last: _Statement | None = None
     for index, quantity in enumerate(plain):
-        neighbours = plain[index - 1] if index else None, plain[index + 1] if index + 1 < len(plain) else None
-        statement = _statement(reading, quantity, neighbours, last)
+        place = _place(reading, plain, index)
+        statement = _statement(reading, place, last if last and last.sentence == place.sentence else None)
         if statement:
-            yield statement
-            last = statement
+            dealt = _dealt_out(text, place, plain, index) if statement.kind != "subsidy" else None
+            last = replace(statement, subject=dealt) if dealt else statement
+            yield last
 
 
-def _statement(reading: _Reading, quantity: Quantity, neighbours: tuple[Quantity | None, Quantity | None],
-               last: _Statement | None) -> _Statement | None:
-    text = reading.normal.text
+def _in_table(reading: _Reading, quantity: Quantity) -> bool:
+    paragraph = reading.paragraph_at(quantity.number)
+    return tables.is_row(reading.normal.text, paragraph.start, paragraph.end)
+
+
+_NEIGHBOURS = 12  # a sentence with more figures than this behind one is a list; the rest cannot change its reading
+
+
+def _place(reading: _Reading, plain: Sequence[Quantity], index: int) -> _Place:
+    quantity, text = plain[index], reading.normal.text
     paragraph = reading.paragraph_at(quantity.number)
     sentence = sentence_span(text, quantity.number, paragraph)
     clause = subjects.clause_of(text, quantity, sentence)
-    day = _deadline(reading, paragraph, quantity)
-    setting = Setting(text, sentence, clause, reading.genre, paragraph.mode, reading.year,
-                      day.year if day else None, paragraph.start)
-    after = neighbours[1]
-    later_money = after is not None and after.number < sentence[1] and after.sort == "money"
-    if _requisite(reading, paragraph) or kinds.is_contribution(setting, quantity):
+    before = plain[index - 1].end if index else clause[0]
+    following = tuple(q for q in plain[index + 1 : index + 1 + _NEIGHBOURS] if q.number < sentence[1])
+    ceiling = min(clause[1], following[0].start) if following else clause[1]
+    return _Place(quantity, paragraph, sentence, clause, max(before, clause[0]), ceiling, following)
+
+
+def _dealt_out(text: str, place: _Place, plain: Sequence[Quantity], index: int) -> str | None:
+    """The subject of a figure that 分别 deals out to one of several things named before."""
+    first = index
+    while first > 0 and plain[first - 1].number >= place.clause[0]:
+        first -= 1
+    dealt = [q for q in plain[first : first + _NEIGHBOURS] if q.number < place.clause[1] or q.linked]
+    names = subjects.distributed(text, place.clause if first == index else subjects.clause_of(text, plain[first], place.sentence), dealt)
+    return names[index - first] if names and index - first < len(names) else None
+
+
+def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement | None:
+    """The statement that a quantity makes, or None where it is a condition, a contribution or a requisite.
+
+    `last` is the statement before it in its sentence."""
+    quantity, day = place.quantity, _deadline(reading, place.paragraph, place.quantity)
+    carried = last is not None and last.kind == "subsidy" and last.quantity.sort == quantity.sort
+    setting = Setting(reading.normal.text, place.sentence, place.clause, reading.genre, place.paragraph.mode, reading.year,
+                      day.year if day else None, place.paragraph.start, carried)
+    money_follows = any(q.sort == "money" for q in place.following)
+    figure_follows = any(q.number < place.clause[1] for q in place.following)
+    if _requisite(reading, place.paragraph) or kinds.is_contribution(setting, quantity) \
+            or kinds.is_condition(setting, quantity, money_follows, figure_follows):
         return None
-    if kinds.is_condition(setting, quantity, later_money):
-        return None
-    kind = last.kind if last and quantity.linked and last.quantity.sort == quantity.sort else kinds.kind_of(setting, quantity)
+    listed = last is not None and quantity.linked and last.quantity.sort == quantity.sort
+    kind = last.kind if last and listed else kinds.kind_of(setting, quantity)
     if kind == "subsidy" and kinds.governed_by_limit(setting, quantity) and quantity.bound == "=":
         quantity = replace(quantity, bound="<=")
-    named = last.subject if last and last.sentence == sentence else ""
-    return _described(reading, quantity, kind, day, (sentence, clause), paragraph, neighbours, named, last)
-
-
-def _described(reading: _Reading, quantity: Quantity, kind: Kind, day: date | None,
-               spans: tuple[tuple[int, int], tuple[int, int]], paragraph: Paragraph,
-               neighbours: tuple[Quantity | None, Quantity | None], named: str, last: _Statement | None) -> _Statement:
-    text, (sentence, clause) = reading.normal.text, spans
+    place = replace(place, quantity=quantity)
     if kind == "subsidy":
-        if last and quantity.linked and last.kind == "subsidy":
-            return replace(last, quantity=quantity)
-        subject = subjects.subject_of_benefit(text, quantity, clause, sentence, paragraph.start, named)
-        recipient = subjects.recipient_of(text, quantity, clause, sentence)
-        condition = _printed(reading, subjects.condition_of(text, quantity, clause, sentence))
-        return _Statement(kind, subject, quantity, _said_in(reading, paragraph, quantity, sentence), recipient, condition,
-                          _bodies(reading, quantity), sentence)
-    floor = neighbours[0].end if neighbours[0] and neighbours[0].end > clause[0] else clause[0]
-    ceiling = neighbours[1].start if neighbours[1] and neighbours[1].start < clause[1] else clause[1]
-    name = subjects.subject_of_rate if quantity.sort in ("percent", "times") else subjects.subject_of_count
-    subject = name(text, quantity, clause, floor, ceiling, named)
-    return _Statement(kind, subject, quantity, day if kind == "target" else None, None, None, _bodies(reading, quantity), sentence)
+        return replace(last, quantity=quantity) if last and listed and last.kind == "subsidy" else _benefit(reading, place, last)
+    return _plain(reading, place, kind, day if kind == "target" else None, last.subject if last else "")
+
+
+def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement:
+    text, quantity, clause, sentence = reading.normal.text, place.quantity, place.clause, place.sentence
+    spoken = last.subject if last and last.kind == "subsidy" else ""
+    subject = subjects.subject_of_benefit(text, quantity, clause, sentence, place.paragraph.start, spoken, place.floor)
+    return _Statement(
+        "subsidy", subject, quantity, _said_in(reading, place.paragraph, quantity, sentence),
+        subjects.recipient_of(text, quantity, clause, sentence),
+        _printed(reading, subjects.condition_of(text, quantity, clause, sentence)), _bodies(reading, quantity), sentence)
+
+
+def _plain(reading: _Reading, place: _Place, kind: Kind, day: date | None, spoken: str) -> _Statement:
+    name = subjects.subject_of_rate if place.quantity.sort in ("percent", "times") else subjects.subject_of_count
+    subject = name(reading.normal.text, place.quantity, place.clause, place.floor, place.ceiling, spoken)
+    return _Statement(kind, subject, place.quantity, day, None, None, _bodies(reading, place.quantity), place.sentence)
 
 
 def _printed(reading: _Reading, span: tuple[int, int] | None) -> str | None:

@@ -43,6 +43,7 @@ class Setting:
     year: int | None  # of the document
     dated: int | None  # the year of the deadline in force, if any
     paragraph_start: int
+    carried: bool = False  # the figure before it in the sentence is a subsidy of the same sort
 
     def before(self, quantity: Quantity) -> str:
         return self.text[self.sentence[0] : quantity.start]
@@ -60,6 +61,7 @@ _CLOSES = re.compile(r"^[^,。;:!?\n|、]{0,30}的(?:[,;。:\n]|$)")
 _CONDITION_HEAD = re.compile(r"(?:且|并且|并|达到|达|满|超过|不足|低于|高于|不低于|不少于|不超过|为)?[^,。;:]{0,30}$")
 _GIVEN_LATER = re.compile(r"(?:给予|予以|奖励|补贴|补助|资助|发放|享受|奖补|支持|减免|可申请|可申报|可享受|认定为)")
 _QUALIFIES = re.compile(r"的[^,。;:]{1,20}?(?:可以?|应当?|须|申请|享受|纳入|认定|予以|给予|发放)|的?(?:本市|我市|当地)?[一-鿿]{0,6}(?:家庭|人员|对象)(?:可以?|中|的)")
+_MODIFIES = re.compile(r"(?:的[一-鿿]{1,10}|[一-鿿]{2,6})(?:占比|比例|比重|达到?|至少|不少于|不低于|\d)")
 _THRESHOLD = re.compile(r"低于|超过|高于|不足|达到?|不满|以上|以下")
 _QUALIFIED_ACTS = re.compile(r"的[^,。;:、\d]{2,16}?(?:至少|应当?|须|可|不得|要|配备|设立|设置|必须|每)")
 _REQUIRED = re.compile(r"(?:申请|申报|享受|领取)[^,。;]{2,20}(?:须|应当?|需)(?:当)?(?:达到|具备|符合|满足|在|为)?")
@@ -70,12 +72,15 @@ _REQUISITE = re.compile(r"(?:申请|申报|享受|补贴|资助|奖励|救助|�
 _FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
 
 
-def is_condition(setting: Setting, quantity: Quantity, later_money: bool) -> bool:
+def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_figure: bool) -> bool:
     """Whether a quantity only says when something else holds: 达到5个以上的…给予; 收入低于…的,; definitions.
 
-    `later_money`: an amount follows in the same sentence, so that the quantity may be what earns it.
+    `later_money`: an amount follows in the same sentence, so that the quantity may be what earns it; `later_figure`:
+    some figure follows in the same clause, which the quantity may only describe (亿元以上项目200个).
     """
     text, after = setting.text, setting.text[quantity.end : quantity.end + 60].split("\n")[0]
+    if quantity.sort != "percent" and quantity.bound in (">=", "<=") and later_figure and _MODIFIES.match(after):
+        return True
     if quantity.sort == "money" and re.match(r"(?:的标准|标准的)", after):
         return False
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
@@ -90,7 +95,7 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool) -> boo
         return True
     if _FINE.search(setting.clause_text()):
         return True
-    if quantity.sort == "money" and re.search(r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?|在)", setting.clause_text()) \
+    if quantity.sort == "money" and re.search(r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?|在|突破|首次|满|以上)", setting.clause_text()) \
             and setting.genre in ("rule", "unknown") and (later_money or re.search(r"的(?:家庭|人员|对象|企业|个人)|标准", after[:20])):
         return later_money or quantity.bound != "="
     if quantity.sort in ("count", "percent", "times") and later_money:
@@ -139,6 +144,7 @@ _BUDGETED = re.compile(r"(?:安排|下达|拨付|预算|列支)[^,。;]{0,24}(?:
 _SHARE = re.compile(
     r"(?:支付比例|报销比例|补贴比例|补助比例|资助比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付|奖励|贴息|优惠)[^,。;]{0,24}$")
 _SHARE_AFTER = re.compile(r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足|发放|增发|加发|标准)|以内的?(?:补贴|奖励)")
+_OF_AMOUNT = re.compile(r"(?:标准|工资|收入|费用?|价格|金额|总额|利率|利息|租金|额|成本|支出|部分)的?(?:最高|不超过|不低于|最低)?$")
 _STANDARD = re.compile(r"(?:保障|救助|供养|养育|生活|补贴|补助|饮食|照料|护理|伙食|发放|给付|支付|待遇|低保|津贴|奖励|资助|抚恤|优待|结算|养老金|生活费)[一-鿿]{0,6}(?:标准|水平|限额|金|额度)|待遇")
 
 
@@ -149,22 +155,40 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     if quantity.sort == "months":
         return True
     if quantity.sort == "times":
-        return bool(re.search(r"标准(?:的|按)?[^,。;]{0,4}$", own)) and "增长" not in own
+        of = re.search(r"标准(?:的|按)?[^,。;]{0,4}$", own) or _STANDARD.search(own) or _SUBSIDY.search(own)
+        return bool(of) and not re.search(r"增长|提高|扩大", own)
     if quantity.sort == "percent":
         return _is_share(setting, quantity, own, after)
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
 
 
+def _told_as_done(setting: Setting, own: str) -> bool:
+    return setting.genre in ("report", "reply") and bool(re.search(r"(?:发放|兑现|兑付|落实|减免|拨付|支付)[^,。;]{2,20}$", own)) \
+        and not re.search(r"标准|给予|每", own)
+
+
+_UNCLAIMED = ("元", "元/年", "元/月", "美元", "港元")
+
+
 def is_total(own: str) -> bool:
     """Whether the words before an amount tell money spent, invested or budgeted in total: nobody can claim that."""
     granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
+    if re.search(r"发放[一-鿿“”]{0,8}券[^,。;]{0,4}$", own):
+        return True
     return bool(_PAID_OUT.search(own) or not granted and (_SPENT.search(own) or _BUDGETED.search(own)))
 
 
 def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     after = re.sub(r"^(?:[、和及][\d.]+%?)+", "", after)
+    before = setting.before(quantity)
+    if setting.carried and len(own) <= 14 and not re.search(r"增长|提高|下降|占比", own):
+        return True
     if quantity.unit == "pp":
         return bool(re.search(r"(?:报销|支付|补贴|补助|资助)(?:比例|标准)", setting.before(quantity)))
+    if _OF_AMOUNT.search(own) and (_STANDARD.search(before) or _SUBSIDY.search(before) or _SHARE_AFTER.match(after)):
+        return True
+    if re.search(r"(?:支付|报销|补贴|补助|资助|结算)比例[^。;]{0,24}$", before):
+        return True
     if re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
         return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))
     if _SHARE.search(own) or _SHARE_AFTER.match(after):
@@ -174,7 +198,7 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
-    if "/" not in quantity.unit and (is_total(own) or re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own)):
+    if quantity.unit in _UNCLAIMED and quantity.bound != "<=" and (is_total(own) or _told_as_done(setting, own) or re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own)):
         return False
     if re.search(r"人均(?:可支配|收入|消费|GDP|生产总值)|价格|均价|工资收入", own):
         return False
@@ -190,7 +214,7 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def governed_by_limit(setting: Setting, quantity: Quantity) -> bool:
     """限额 and its like make every amount they govern a maximum, wherever in the sentence they stand."""
-    return quantity.sort in ("money", "percent") and quantity.sort == "money" and bool(_LIMIT.search(setting.before(quantity)))
+    return quantity.sort == "money" and bool(_LIMIT.search(setting.text[setting.sentence[0] : quantity.number]))
 
 
 def limits(words_: str) -> bool:
@@ -230,14 +254,14 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     before = setting.before(quantity) + setting.text[quantity.start : quantity.end]
     if _DUTY.search(own[-30:]):
         return "target"
-    if quantity.sort == "money" and _BUDGETED.search(setting.text[setting.clause[0] : quantity.start]) and not re.search(r"力争|计划|目标|拟", before):
+    if quantity.sort == "money" and _BUDGETED.search(setting.text[setting.clause[0] : quantity.start]) and not re.search(r"力争|计划|目标|拟|争取", before):
         return "progress"
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated
     last_back = max((m.end() for m in _BACKWARD.finditer(before)), default=-1)
     done = max((m.end() for m in _DONE.finditer(before)), default=-1)
-    last_forward = max((m.end() for m in _FORWARD.finditer(before)), default=-1)
+    last_forward = max((m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期")), default=-1)
     if max(last_back, done) > last_forward:
         return "progress"
     if last_forward >= 0:

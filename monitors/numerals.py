@@ -42,5 +42,5 @@ def chinese_number(text: str) -> int | None:
 
 def round_value(value: float) -> float:
     """A value without the dust of binary fractions; whole numbers stay whole."""
-    rounded = round(value, 6)
+    rounded = float(f"{value:.12g}")
     return int(rounded) if rounded == int(rounded) else rounded

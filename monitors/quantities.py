@@ -448,7 +448,7 @@ def _complete(text: str, token: _Token) -> bool:
 
 
 _GAP_OK = re.compile(
-    rf"(?:每[一-鿿]{{1,2}}|为|达到?|有|可|的|其|设有?|(?:当地|本市|本省|全市|上年度?|同期)(?:的)?|给予|补贴|补助|奖励|资助|安排|支持|提供|一次性|发放|配备|配置|建设|建成|建有|建|设置|设立"
+    rf"(?:每[一-鿿]{{1,2}}|为|达到?|有|可|获得?|的|其|设有?|(?:当地|本市|本省|全市|上年度?|同期)(?:的)?|给予|补贴|补助|奖励|资助|安排|支持|提供|一次性|发放|配备|配置|建设|建成|建有|建|设置|设立"
     rf"|打造|培育|新增|创建|完成|开展|组织|举办|成立|引进|拥有|增加|提高|提升|增长|到|完善|改造|支付|不|得|再|各|选择|确定|具备|保持|稳定|在|实现|保留|接受|享受|提取|报销|申报|推荐|覆盖|服务|培养|培训|入住|容纳|人均|△|{HIDDEN})*")
 
 
@@ -496,8 +496,8 @@ def _rated(text: str, masked: str, token: _Token, sort: Sort, before: Quantity |
         per = before.unit.split("/")[1:]
     if not per:
         per = _head_rates(masked, token.start, clause)
-    if not per:
-        per = _trigger(masked, token.start)
+    if not set(per) - {*_TIMES, "日"}:
+        per = per + _trigger(masked, token.start)
     if rates and token.start - rates[-1].end() <= 6 and not any(c in text[rates[-1].end() : token.start] for c in ",。;"):
         start = min(start, _first_touching(rates, token.start))
     return "/".join([name, *ordered_rates(per)]), start

@@ -14,15 +14,15 @@ from monitors.vocabulary import alternation, any_of, words
 _LONGEST = 32
 _DATE = r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
 _LEAD = re.compile(
-    rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将|计划|要|拟|即|对|把|按照?|"
+    rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将|计划(?!生育)|要|拟|即|对|把|按照?|"
     rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再|每年|每月|年均|使|让|为了?|由|其(?!他)|:|”|了|的|实现(?=市|省|区|县|乡|村|全)|原则上)")
 _TAIL = re.compile(
     r"(?:达到?|为|是|(?<!公)共计?|总计|合计|累计|(?<![节签预])约|(?<!附)近|超过?|(?<![国所公私])有|等|实现|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
-    r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升|增|提|扩大|就)$")
+    r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升|(?<!新)增|提|扩大|就)$")
 _OPENING_VERB = re.compile(r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导|推动|推进|打造|建设|培育|推出|选送|完成|组织|实施|开展|举办|建成|发布|整合)+(?=[一-鿿“]{4})")
 _PREDICATE = re.compile(r"^(?:促进|开展|用于|以及|以|为|左右|主要|重点|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)")
 _GENERIC = re.compile(
-    r"^(?:享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
+    r"^(?:较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
     r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖|全覆盖|市县|床位|人次|次数|水平|长度|里程|产量|产值|收入|增长|下降|涨幅|率|资金|合格率|满意率|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$")
 _STOPS = ",。;:!?\n|"
 _BENEFIT = re.compile(r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?")
@@ -158,7 +158,7 @@ def _fallback(text: str, clause: tuple[int, int]) -> str:
 
 def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
     """The subject of a percentage: the rate before it, or the share of what follows it (50%的街道建有老年学校)."""
-    before = _strip_verb(tidy(text[max(clause[0], floor) : quantity.start]))
+    before = re.sub(r"分别(?=增长|提高|下降)", "", _strip_verb(tidy(text[max(clause[0], floor) : quantity.start])))
     after = text[quantity.end : min(clause[1], ceiling)]
     if after.startswith("的") and len(after) > 3 and not re.match(r"的(?:目标|水平|比例|标准|要求|增速|速度)", after):
         return (tidy(after[1:])[:_LONGEST] + "占比").replace("率占比", "率")
@@ -204,10 +204,10 @@ _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|�
 
 
 def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int,
-                       last: str) -> str:
+                       last: str, floor: int) -> str:
     """Recipient and benefit as one name: 养老机构建设补贴; a standard is named as printed (城乡最低生活保障标准)."""
-    own = text[clause[0] : quantity.start]
-    named = _named_standard(own)
+    own = text[max(clause[0], floor) : quantity.number]
+    named = _named_standard(re.sub(r"[由从][^,]*$", "", own) if quantity.previous is not None else own)
     of = None if quantity.sort in ("months", "times") else _OF.match(text, quantity.end, clause[1])
     if not of and not named:
         of = _LATER.match(text, quantity.end, sentence[1])
@@ -231,8 +231,10 @@ def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
     named = tidy(_RATE_WORDS.sub("", own))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
-    named = re.sub(r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|不超过|不低于|原则上|标准为|确定为|再|另)+$", "", named)
-    return tidy(named)
+    named = re.sub(r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于|原则上|标准为|确定为|累计|再|另)+$", "", named)
+    if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)按照?(?P<tier>.{{1,12}})$", named):
+        named = by["tier"] + by["benefit"]
+    return tidy(re.sub(r"[万亿]?元", "", named) if re.match(r"[万亿]?元", named) else named)
 
 
 def _granted(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, noun: str) -> str:
@@ -241,14 +243,14 @@ def _granted(text: str, quantity: Quantity, clause: tuple[int, int], sentence: t
     who = recipient_of(text, quantity, clause, sentence) or ""
     prefix = case or who
     if not prefix and _BARE_BENEFIT.match(noun):
-        prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(text[clause[0] : quantity.start])
+        prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(text[clause[0] : quantity.number])
     return _shorten(noun if prefix in noun else prefix + noun)
 
 
 def _spoken_of(text: str, start: int, end: int) -> str:
     """The last benefit that a stretch of text names in so many words."""
     for found in reversed(list(_SPECIFIC.finditer(text, max(start, 0), max(end, 0)))):
-        name = _CUT.split(found[0])[-1]
+        name = re.sub(r"^[万亿]?元|^[零一二三四五六七八九十百]*条", "", _CUT.split(found[0])[-1])
         name = name if len(name) > 2 and not _BARE_BENEFIT.match(name) else found[0]
         if not _BARE_BENEFIT.match(name):
             return tidy(name)
@@ -273,22 +275,23 @@ def _case(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str:
     if not found:
         return ""
     phrase = re.sub(r"(?:,|根据|按照?|给予).*$", "", found["who"])
-    return "" if len(phrase) > 40 else tidy(re.sub(r"^(?:符合条件的|新建的)", "", phrase))[-22:]
+    phrase = tidy(re.sub(r"^(?:符合条件的|新建的)", "", phrase))
+    return phrase if len(phrase) <= 20 else _head_of(phrase)
 
 
 def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Match[str] | None:
-    floor = max(sentence[0], quantity.start - 120)
-    at = text.rfind("对", floor, quantity.start)
+    floor = max(sentence[0], quantity.number - 120)
+    at = text.rfind("对", floor, quantity.number)
     while at >= floor:
         if text[at - 1 : at] not in ("面", "针", "相", "应", "绝", "配", "核") and text[at : at + 2] not in ("对象", "对接", "对应"):
-            return _FOR.match(text, at, quantity.start + 1) or _FOR.match(text[at : quantity.start] + "一次性")
+            return _FOR.match(text, at, quantity.number + 1) or _FOR.match(text[at : quantity.number] + "一次性")
         at = text.rfind("对", floor, at)
     return None
 
 
 def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
     """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last."""
-    window = text[max(sentence[0], quantity.start - 160) : quantity.start]
+    window = text[max(sentence[0], quantity.number - 160) : quantity.number]
     to = None
     for to in _TO.finditer(window + "1"):
         pass
@@ -328,14 +331,14 @@ _BY = re.compile(r"(?:按照?|根据)[^,。;]{2,30}?(?=给予|分别|发放|予�
 def condition_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> tuple[int, int] | None:
     """Where the words stand that say when a benefit is due: what qualifies its recipient, or what it goes by."""
     found = _last_for(text, quantity, sentence)
-    floor = max(sentence[0], quantity.start - 120)
-    start = text.rfind("对", floor, quantity.start) + 1 if found else floor
-    given = [m.start() for m in re.finditer(r"给予|发放|予以|奖励|补贴", text[start : quantity.start])]
-    end = start + given[-1] if given else quantity.start
+    floor = max(sentence[0], quantity.number - 120)
+    start = text.rfind("对", floor, quantity.number) + 1 if found else floor
+    given = [m.start() for m in re.finditer(r"给予|发放|予以|奖励|补贴", text[start : quantity.number])]
+    end = start + given[-1] if given else quantity.number
     if when := _WHEN.match(text, start, end):
         lead = re.match(r"第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、", text[start : start + 8])
         return start + (lead.end() if lead else 0), when.end("when")
     if new := _NEW_ONLY.match(text, start, end):
         return new.span()
-    by = _BY.search(text, clause[0], quantity.start)
+    by = _BY.search(text, clause[0], quantity.number)
     return by.span() if by else None
