@@ -225,25 +225,16 @@ class Fetcher:
             exchange = Exchange(max(0.0, limit - spent), self.policy.max_bytes, request.tls)
             answer = await self._ask(hop, request, exchange)
             spent += exchange.seconds
-            hop_after = _next_hop(hop, answer, request)
-            if hop_after is None:
+            further = _next_hop(hop, answer, request)
+            if further is None:
                 return self._captured(request, answer, await _verdict(request, answer), spent)
-            hop = hop_after
+            hop = further
             if (hop.method, hop.url) in seen or len(seen) > self.policy.max_redirects:
                 raise FetchError("redirect-loop", f"{len(seen)} redirects and still no page", hop.url)
             seen.add((hop.method, hop.url))
 
     def _captured(self, request: Fetch, answer: _Answer, verdict: Verdict, seconds: float) -> Capture:
-        """The capture of an answer, with what it tells of its host remembered."""
-        host = host_key(answer.url)
-        asked = answer.headers.get("retry-after") if answer.status >= 400 else None
-        wait = retry_after(asked, datetime.now(UTC))
-        if wait is not None or answer.status == 429:
-            self.manners.failed(host, delay=request.delay, wait=wait, at_once=True)
-        elif answer.status >= 500 or verdict.outcome == "blocked":
-            self.manners.failed(host, delay=request.delay)
-        else:
-            self.manners.succeeded(host)
+        wait = self._remember(answer, request.delay, blocked=verdict.outcome == "blocked")
         return Capture(
             url=request.url,
             final_url=answer.url,
@@ -256,6 +247,19 @@ class Fetcher:
             retry_after=wait,
             seconds=seconds,
         )
+
+    def _remember(self, answer: _Answer, delay: float | None, *, blocked: bool = False) -> float | None:
+        """Tell Manners how the host behaved; gives the seconds of patience that it asked for, if it did."""
+        host = host_key(answer.url)
+        asked = answer.headers.get("retry-after") if answer.status >= 400 else None
+        wait = retry_after(asked, datetime.now(UTC))
+        if wait is not None or answer.status == 429:
+            self.manners.failed(host, delay=delay, wait=wait, at_once=True)
+        elif answer.status >= 500 or blocked:
+            self.manners.failed(host, delay=delay)
+        else:
+            self.manners.succeeded(host)
+        return wait
 
     async def _ask(self, hop: _Hop, request: Fetch, exchange: Exchange) -> _Answer:
         """One hop, where scheme and robots.txt permit it."""
@@ -316,6 +320,7 @@ class Fetcher:
             exchange = Exchange(request.timeout or self.policy.timeout, ROBOTS_BYTES, request.tls, cut=True)
             answer = await self._send(_Hop(url, "GET", b"", _base_headers(self.policy)), request, exchange)
             url = _redirect_target(answer)
+        self._remember(answer, request.delay)
         delay = self.policy.delay if request.delay is None else request.delay
         robots, crawl_delay = read_robots(
             answer.status, answer.body, now=self._clock(), delay=delay, product=self._product

@@ -472,6 +472,13 @@ def test_retry_after_is_honoured_for_the_whole_host(site: Site, status: int) -> 
     assert site.count("/a.html") == 1
 
 
+def test_patience_asked_for_by_robots_txt_is_honoured_too(site: Site) -> None:
+    site.route("/robots.txt", asks_for_patience(503, "3600"))
+    captures = fetch(*[Fetch(site.url("/a.html"), "s")] * 3)
+    assert [c.reason.partition(":")[0].partition(" ")[0] for c in captures] == ["robots", "backing-off", "backing-off"]
+    assert len(site.requests) == 1
+
+
 def test_one_broken_page_does_not_silence_its_host_but_a_broken_host_is_left_alone(site: Site) -> None:
     clock = Clock()
     site.route("/broken.html", lambda asked: Reply(500, b"<html><body>Internal Server Error</body></html>"))
