@@ -113,7 +113,7 @@ class Prepared:
     """A Core statement for a hot path: compiled once per database, then run by the driver itself.
 
     Values pass through their column types as ever; the answer comes as the driver gives it, so ask only for
-    text and numbers. Four statements of one capture cost 0.1 ms so, and 0.9 ms through SQLAlchemy.
+    text and numbers. Recording one 304 took 1.5 ms of a slow core through SQLAlchemy, and takes 0.5 so.
     """
 
     def __init__(self, statement: sa.ClauseElement) -> None:
