@@ -68,7 +68,7 @@ CHANNELS: dict[str, Channel] = {
     "pushdeer": Channel("markdown", Limit(8_000), 1.0),
     "pushdeers": Channel("markdown", Limit(8_000), 1.0),
     "tgram": Channel("text", Limit(4_096, title_inside=True), 1.1),
-    "slack": Channel("markdown", Limit(35_000, title_inside=True), 1.1),
+    "slack": Channel("text", Limit(35_000, title_inside=True), 1.1),
     "discord": Channel("markdown", Limit(2_000, title_inside=True), 1.1),
     "bark": Channel("text", Limit(2_500, in_bytes=True)),
     "barks": Channel("text", Limit(2_500, in_bytes=True)),
