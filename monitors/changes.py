@@ -66,7 +66,7 @@ def compare_measures(before: Sequence[Measure], after: Sequence[Measure]) -> tup
             changes.append(MeasureChange("added", None, new, None, _first(new)))
         elif old:
             changes.append(MeasureChange("removed", old, None, _first(old), None))
-    return tuple(changes)
+    return tuple(_without_regrouped(changes))
 
 
 def align(before: Sequence[Measure], after: Sequence[Measure]) -> tuple[Pair, ...]:
@@ -221,7 +221,8 @@ def _score(a: _Face, b: _Face) -> float:
     sentence = max(context, (context + alike(a.template, b.template)) / 2)
     score = 0.6 * subject + 0.4 * sentence
     if a.kind != b.kind:
-        if subject < 0.6 or (sentence < 0.85 and a.figures != b.figures):
+        # Two of these three show that only the reading of the verb differs, and not what is said.
+        if (subject >= 0.6) + (sentence >= 0.85) + (a.figures == b.figures) < 2:
             return 0.0
         score -= 0.1
     if a.dimensions != b.dimensions:
@@ -264,6 +265,41 @@ def _changed(old: Measure, new: Measure, condition: str, new_condition: str) -> 
     if beside and not changes:
         changes.append(MeasureChange("changed", old, new, _first(old), _first(new), beside))
     return changes
+
+
+def _without_regrouped(changes: Sequence[MeasureChange]) -> list[MeasureChange]:
+    """Changes without figures that only went over to another measure: gone from one and come to another in the
+    same words, because a sentence was read as one measure with two tiers and now as two, or the other way.
+    """
+    gone = [c for c in changes if c.after_figure is None]
+    come = [c for c in changes if c.before_figure is None]
+    for _ in range(2):  # what stays on one side keeps its figures from cancelling on the other
+        come = _found_in(come, gone)
+        gone = _found_in(gone, come)
+    regrouped = {id(change) for change in (*gone, *come)}
+    return [change for change in changes if id(change) not in regrouped]
+
+
+def _found_in(changes: Sequence[MeasureChange], others: Sequence[MeasureChange]) -> list[MeasureChange]:
+    """Those of the changes all of whose figures the others have as well, in the same words."""
+    pool = Counter(trace for other in others for trace in _one_sided(other))
+    found = []
+    for change in changes:
+        wanted = Counter(_one_sided(change))
+        if wanted and wanted <= pool:
+            pool -= wanted
+            found.append(change)
+    return found
+
+
+def _one_sided(change: MeasureChange) -> list[Hashable]:
+    """The figures that only one version has, by what they and the words around them say."""
+    measure = change.after if change.before_figure is None else change.before
+    figure = change.after_figure or change.before_figure
+    if measure is None or figure is None:
+        return []
+    figures = (figure,) if change.type == "changed" else measure.figures
+    return [(_sign(f), around(measure, f)) for f in figures]
 
 
 def _figure_fields(a: Figure, b: Figure) -> tuple[Field, ...]:

@@ -172,6 +172,26 @@ def test_reworded_renumbered_and_changed_is_still_one_change() -> None:
     assert told(compare_measures(ALL, [newer, VISITS, BEDS, RUN, RATE])) == [("changed", ("value",), 120, 150)]
 
 
+def test_a_verb_that_makes_a_report_of_a_plan_is_no_removal_and_no_addition() -> None:
+    planned = replace(MEALS, kind="target", sentence="全区办社区食堂120家，方便老人就近用餐。")
+    assert compare_measures(ALL, [BEDS, RUN, RATE, planned, VISITS]) == ()
+
+
+def test_tiers_read_as_two_measures_and_then_as_one_are_no_change() -> None:
+    said = "办医务室的给8万元一次性补贴，办护理院的给30万元一次性补贴。"
+    small, large = figure(80000, "元"), figure(300000, "元")
+    two = [
+        measure("医务室补贴", replace(small, quote="8万元"), sentence=said),
+        measure("护理院补贴", replace(large, quote="30万元"), sentence=said),
+    ]
+    one = [replace(two[0], figures=(*two[0].figures, *two[1].figures))]
+    assert compare_measures(two, one) == ()
+    assert compare_measures(one, two) == ()
+    dearer = replace(large, value=400000, quote="40万元")
+    raised = [two[0], replace(two[1], figures=(dearer,), sentence=said.replace("30万元", "40万元"))]
+    assert len(compare_measures(one, raised)) == 2
+
+
 def test_the_same_goal_said_twice_and_changed_once() -> None:
     first = replace(RATE, sentence="主要目标：护理型床位占比达到55%。")
     second = replace(RATE, sentence="优化床位结构，使护理型床位占比达到55%。")
