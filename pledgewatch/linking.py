@@ -67,8 +67,12 @@ def thread_relations(
     document: StoredDocument,
     statements: Sequence[documents.Statement],
     threading: Threading,
+    older: Sequence[documents.Statement] = (),
 ) -> tuple[Event, ...]:
-    """What these statements of a document say to the earlier documents: restated, conflict, met."""
+    """What these statements of a document say to the other documents: restated, conflict, met.
+
+    `older` are the statements of the version before: what they said already is not told again.
+    """
     if not document.region or not statements:
         return ()
     ids = {threading.ids[s.id] for s in statements if s.id in threading.ids}
@@ -82,9 +86,16 @@ def thread_relations(
     refs: dict[int, MeasureRef] = {}
     for tracked_id in sorted(others):
         own = [s for s in statements if threading.ids.get(s.id) == tracked_id]
+        before = [s for s in older if s.tracked_id == tracked_id]
         refs |= {s.id: threading.ref(s.measure, tracked_id) for s in own}
-        found += relations([_statement(document, s) for s in own], others[tracked_id])
+        said = {_about(r) for r in relations([_statement(document, s) for s in before], others[tracked_id])}
+        new = relations([_statement(document, s) for s in own], others[tracked_id])
+        found += [r for r in new if _about(r) not in said]
     return rules.thread_events(occasion, found, refs, mentioned)
+
+
+def _about(relation: Relation) -> tuple[str, frozenset[int]]:
+    return relation.kind, frozenset((relation.earlier.document, relation.later.document))
 
 
 def _configured(settings: Settings) -> dict[str, Tracked]:

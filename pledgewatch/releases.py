@@ -325,7 +325,7 @@ def _revision_events(
         )
     moved = {c.after for c in changes if c.after is not None}
     touched = [s for s in newer.statements if s.measure in moved]
-    return (*found, *thread_relations(conn, occasion, document, touched, threading))
+    return (*found, *thread_relations(conn, occasion, document, touched, threading, older.statements))
 
 
 def _is_unfinished_baseline(conn: sa.Connection, scene: Scene) -> bool:
