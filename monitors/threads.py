@@ -47,6 +47,7 @@ _SYNONYMS = (
     (re.compile(r"奖补|补助金|补贴金|补助"), "补贴"),
     (re.compile(r"内设|设置|开设|设立|开办"), "设"),
     (re.compile(r"医疗卫生机构"), "医疗机构"),
+    (re.compile(r"乡?镇街道?|街道?乡?镇"), "镇街"),
 )
 # Words that make two measures of one: either both subjects have them or neither.
 _TELLING = (
