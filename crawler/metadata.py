@@ -34,7 +34,8 @@ _STATUS_WORDS: dict[Status, str] = {
 }
 _STATUSES = {word: status for status, words in _STATUS_WORDS.items() for word in words.split()}
 _STATUS_SCRIPT = re.compile(
-    r"""(?im)^(?![ \t]*//).*?\b(?:file_?status|validity|yxx|sxx|wjzt|effective_?status)["']?\s*[:=]\s*["']([^"'\n]{1,8})["']"""
+    r"(?im)^(?![ \t]*//).*?\b(?:file_?status|validity|yxx|sxx|wjzt|effective_?status)[\"']?"
+    r"\s*[:=]\s*[\"']([^\"'\n]{1,8})[\"']"
 )
 _STATUS_FLAG = re.compile(r'"is_(expired|abolished)"\s*:\s*"?1\b')
 _NOTICE = re.compile(

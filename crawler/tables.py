@@ -49,7 +49,8 @@ def _is_layout(
     table: HtmlElement, rows: list[list[HtmlElement]], contents: dict[HtmlElement, list[Line]]
 ) -> bool:
     filled = [sum(bool(contents[cell]) for cell in row) for row in rows]
-    if max(filled, default=0) <= 1 and not any(cell.get("rowspan") for row in rows for cell in row):
+    spanned = len(rows) > 1 and any(cell.get("rowspan") for row in rows for cell in row)
+    if max(filled, default=0) <= 1 and not spanned:
         return True
     if next(table.iterdescendants("table"), None) is not None:
         return True

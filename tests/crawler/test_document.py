@@ -94,6 +94,35 @@ def test_a_notice_at_the_head_repeals():
     assert read_document(page.encode(), "http://a.test/").status == "repealed"
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("浏览次数：1234", False),
+        ("已阅 0 打印 关闭", False),
+        ("【字体：大 中 小】", False),
+        ("您现在的位置：首页 > 政务公开 > 通知", False),
+        ("上一篇：关于补贴的通知", False),
+        ("（责任编辑：张三）", False),
+        ("发布时间：2025-09-15 来源：民政局 浏览次数：88", False),
+        ("时间：2019-09-18 06:23 来源：日报", False),
+        ("2025-09-15 18:15 民政局", False),
+        ("时间：2025年9月1日上午9时 地点：市民中心", True),
+        ("单位：万元", True),
+        ("标准", True),
+        ("3600", True),
+        ("支持扫码就餐的社区食堂每家补贴5000元", True),
+        ("阅读空间建设", True),
+        ("公开方式：主动公开", True),
+        ("数据来源：统计局", True),
+        ("下载量达到10万次", True),
+    ],
+)
+def test_furniture_at_the_head(line, kept):
+    prose = "<p>一、对新增的护理型床位按照每张八千元的标准给予一次性建设补贴，并按月给予运营补贴。</p>" * 2
+    page = f"<html><body><div class=article-content><p>{line}</p>{prose}</div></body></html>"
+    assert (line in read_document(page.encode(), "http://a.test/").text.split("\n")) is kept
+
+
 def test_parts_of_an_article_are_joined():
     def part(number: int) -> Document:
         files = (Attachment("a", "http://a.test/a.pdf"),)

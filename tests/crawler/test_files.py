@@ -277,10 +277,37 @@ def test_container_bomb_is_refused_before_it_is_unpacked():
         read_file(out.getvalue(), "bomb.docx")
 
 
+OLD_WORD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "WordDocument".encode("utf-16-le")
+
+
+def pretend_antiword(folder: Path, monkeypatch, script: str) -> None:
+    program = folder / "antiword"
+    program.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n", "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda name: str(program))
+
+
+def test_doc_through_antiword(tmp_path, monkeypatch):
+    printed = "关于补贴的通知\\n\\n|类别  |标准   |\\n|自理  |100元  |\\n[pic]\\n"
+    pretend_antiword(tmp_path, monkeypatch, f"printf '{printed}'")
+    read = read_file(OLD_WORD, "通知.pdf")
+    assert (read.kind, read.text) == ("doc", "关于补贴的通知\n类别 | 标准\n自理 | 100元")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"), [("echo 'not a Word Document.' >&2; exit 1", "not a Word Document"), ("sleep 5", "took more")]
+)
+def test_doc_that_antiword_fails_on(tmp_path, monkeypatch, script, said):
+    pretend_antiword(tmp_path, monkeypatch, script)
+    monkeypatch.setattr("crawler.office._ANTIWORD_SECONDS", 0.5)
+    with pytest.raises(UnreadableFile, match=said):
+        read_file(OLD_WORD, "通知.doc")
+
+
 def test_doc_without_antiword(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UnreadableFile, match="install antiword"):
-        read_file(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "WordDocument".encode("utf-16-le"), "a.doc")
+        read_file(OLD_WORD, "a.doc")
 
 
 @pytest.mark.parametrize(
