@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, unquote
 from lxml import etree
 from lxml.html import HtmlElement
 
-from crawler.addresses import normal_address
 from crawler.page import Page, bare, resolve, split_address, squeeze
+from storage.addresses import normal_address
 from storage.records import Attachment
 
 _TYPES = r"(?:pdf|docx?|wps|wpt|et|xlsx?|ofd|rtf|pptx?|csv|zip|rar|7z|ceb|txt)"

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from lxml import html
 
-from crawler.addresses import is_home, normal_address
+from crawler.addresses import is_home
 from crawler.encoding import Decoded, decode_with_evidence, is_garbled
 from crawler.markup import fold, parse_html, visible_text
+from storage.addresses import normal_address
 from storage.records import Outcome
 
 Expectation = Literal["list", "document", "attachment"]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from crawler.addresses import normal_address, same_site
+from crawler.addresses import same_site
 from crawler.files import UnreadableFile, sniff
 from crawler.listing import ListRules, read_list
 from pledgewatch import health
@@ -24,6 +24,7 @@ from pledgewatch.pipeline import Pipeline, Visit
 from pledgewatch.reading import Original, content_type, detail_rules, read_page
 from pledgewatch.settings import Source
 from storage import captures
+from storage.addresses import normal_address
 from storage.records import Capture, ListItem, ListPage
 
 log = structlog.get_logger(__name__)

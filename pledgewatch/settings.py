@@ -282,7 +282,7 @@ class Settings(_Table):
 
     service: Service = Service()
     storage: Storage = Storage()
-    crawl: Crawl = Field(default_factory=Crawl)
+    crawl: Crawl = Crawl()
     web: Web = Web()
     sources: tuple[Source, ...] = ()
     tracked: tuple[Tracked, ...] = ()

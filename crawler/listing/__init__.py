@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from crawler.addresses import normal_address
 from crawler.encoding import decode_with_evidence
 from crawler.listing import families
 from crawler.listing.paging import next_page, numbered
 from crawler.listing.records import row_at, value_at
 from crawler.listing.rows import Answer, selected_rows
 from crawler.markup import parse_html, select
+from storage.addresses import normal_address
 from storage.records import ListItem, ListPage
 
 _PATH = re.compile(r"[\w$-]+(?:\.[\w$-]+)*")

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from lxml import html
 
-from crawler.addresses import normal_address
 from crawler.listing.page import Page
 from crawler.listing.rows import address_in_call
 from crawler.listing.scripts import unquoted, variables
 from crawler.markup import fold
+from storage.addresses import normal_address
 
 _NEXT_WORDS = re.compile(
     r"^\W{0,3}(?:下\s*一?\s*页|后\s*一?\s*页|next(?: page)?|[>›»])\W{0,3}$", re.IGNORECASE

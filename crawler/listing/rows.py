@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from lxml import html
 
-from crawler.addresses import normal_address, same_site
+from crawler.addresses import same_site
 from crawler.dates import find_date, find_stacked_date, parse_date
 from crawler.listing.page import Page
 from crawler.listing.scripts import written_html
 from crawler.markup import fold, parse_html, select
+from storage.addresses import normal_address
 from storage.records import ListItem
 
 _FURNITURE = re.compile(

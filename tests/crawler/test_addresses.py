@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.addresses import host_of, is_home, normal_address, same_site, site_of
+from crawler.addresses import host_of, is_home, same_site, site_of
+from storage.addresses import normal_address
 
 KEY = normal_address("https://mzj.example.gov.cn/art/2025/7/7/art_1.html?a=1&b=2")
 
