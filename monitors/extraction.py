@@ -1,45 +1,31 @@
 """Measures out of a text: which figures it states, of what, for whom and until when.
 
-The stages, each in its own module: `normalise` (one way of printing, with the way back), `masks` (what is no
-quantity), `quantities` (numbers with units, ranges, rates, bounds), `structure` (sections, sentences, deadlines,
-bodies), `kinds` (target, subsidy, progress or nothing), `subjects` (what is measured, for whom), `tables`. The
-definition that all of them follow is docs/extraction.md.
+The public face of extraction. The stages are modules of their own, in the order in which they work: `normalise` (one
+way of printing, with the way back), `masks` (what is no quantity), `quantities` (numbers with units, ranges, rates,
+bounds), `structure` (sections, sentences, deadlines, bodies), `kinds` (target, subsidy, progress or nothing),
+`subjects` (what is measured, for whom), `tables`; `statements` puts them together. docs/extraction.md tells the rules.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from importlib.resources import files
 
-from monitors import kinds, subjects, tables
-from monitors.kinds import Setting
-from monitors.normalise import Normalised, normalise
-from monitors.quantities import Quantity, find_quantities
-from monitors.structure import (
-    Deadline,
-    Genre,
-    Paragraph,
-    Responsibility,
-    deadlines,
-    genre_of,
-    paragraphs,
-    responsibilities,
-    sentence_span,
-)
-from storage.records import Figure, Kind, Measure
+from storage.records import Measure
 
-_READ_BY = ("vocabulary.toml", "vocabulary.py", "normalise.py", "numerals.py", "masks.py", "quantities.py",
-            "structure.py", "kinds.py", "subjects.py", "tables.py", "extraction.py")
+_READ_BY = (
+    "vocabulary.toml", "vocabulary.py", "normalise.py", "numerals.py", "masks.py", "quantities.py", "structure.py",
+    "kinds.py", "subjects.py", "tables.py", "statements.py", "extraction.py",
+)
 
 
 def _fingerprint() -> str:
-    """A hash over what decides what is read. Taken from the sources, so that no edit can forget to change it; an
-    edit that changes nothing costs one more reading of stored bytes and no event."""
+    """A hash over everything that decides what is read, so that no edit can forget to change it.
+
+    An edit that changes nothing costs one more reading of stored bytes, and no event.
+    """
     digest = sha256()
     for name in _READ_BY:
         digest.update(files("monitors").joinpath(name).read_bytes())
@@ -59,267 +45,16 @@ class Context:
     published_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A text on its way: normalised, with its structure."""
-
-    source: str
-    normal: Normalised
-    genre: Genre
-    year: int | None
-    paragraphs: tuple[Paragraph, ...]
-    starts: tuple[int, ...]
-    responsibilities: tuple[Responsibility, ...]
-    deadlines: dict[int, tuple[Deadline, ...]]
-
-    def paragraph_at(self, position: int) -> Paragraph:
-        return self.paragraphs[max(0, bisect_right(self.starts, position) - 1)]
+_NOTHING_KNOWN = Context()
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """A measure in the making; its quantity still counts in normalised text."""
-
-    kind: Kind
-    subject: str
-    quantity: Quantity
-    deadline: date | None
-    recipient: str | None
-    condition: str | None
-    bodies: tuple[str, ...]
-    sentence: tuple[int, int]
-
-
-def extract(text: str, context: Context = Context()) -> tuple[Measure, ...]:
+def extract(text: str, context: Context = _NOTHING_KNOWN) -> tuple[Measure, ...]:
     """The measures of a text, in the order of their first figures.
 
     In: the text as read (paragraphs by line; a table as lines with " | " between cells; attachments under
     `【附件】name`). Out: measures whose figures quote `text[start:end]` and never overlap. Any string is accepted.
     """
-    reading = _read(text, context)
-    quantities = find_quantities(reading.normal.text)
-    statements = [*_prose(reading, quantities), *_tabular(reading, quantities)]
-    statements.sort(key=lambda statement: statement.quantity.number)
-    return tuple(_measure(reading, group) for group in _grouped(statements))
+    # The grammar's patterns take a fifth of a second to compile: commands that read no text should not pay for it.
+    from monitors.statements import read_measures
 
-
-def _read(source: str, context: Context) -> _Reading:
-    normal = normalise(source)
-    year = context.published_on.year if context.published_on else _year_of(context.title or normal.text[:1500])
-    found = paragraphs(normal.text, year) or (Paragraph(0, len(normal.text), 9),)
-    return _Reading(
-        source, normal, genre_of(normalise(context.title).text, normal.text), year, found,
-        tuple(p.start for p in found), responsibilities(normal.text, found), {})
-
-
-_HEAD_YEAR = (
-    re.compile(r"(20\d\d)年[^\n]{0,12}(?:工作报告|重点工作|民生实事|工作要点|工作计划)"),
-    re.compile(r"[〔\[(](20\d\d)[〕\])]第?\d+号"),
-    re.compile(r"(?:发布|生成|成文|印发)日期[:|]?(20\d\d)"),
-    re.compile(r"(?m)(20\d\d)年\d{1,2}月\d{1,2}日$"),
-    re.compile(r"(20\d\d)-\d\d-\d\d"),
-)
-
-
-def _year_of(head: str) -> int | None:
-    """The year in which a document speaks, from its head: what 今年 means, and what lies behind it."""
-    found = next((m for pattern in _HEAD_YEAR if (m := pattern.search(head))), None)
-    return int(found[1]) if found else None
-
-
-# --- running text -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A quantity of running text among its neighbours."""
-
-    quantity: Quantity
-    paragraph: Paragraph
-    sentence: tuple[int, int]
-    clause: tuple[int, int]
-    floor: int  # where the figure before it in the clause ends, else where the clause begins
-    ceiling: int  # likewise to the right
-    following: tuple[Quantity, ...]  # in the same sentence
-
-
-def _prose(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
-    text = reading.normal.text
-    plain = [q for q in quantities if not _in_table(reading, q)]
-    last: _Statement | None = None
-    for index, quantity in enumerate(plain):
-        place = _place(reading, plain, index)
-        statement = _statement(reading, place, last if last and last.sentence == place.sentence else None)
-        if statement:
-            dealt = _dealt_out(text, place, plain, index) if statement.kind != "subsidy" else None
-            last = replace(statement, subject=dealt) if dealt else statement
-            yield last
-
-
-def _in_table(reading: _Reading, quantity: Quantity) -> bool:
-    paragraph = reading.paragraph_at(quantity.number)
-    return tables.is_row(reading.normal.text, paragraph.start, paragraph.end)
-
-
-_NEIGHBOURS = 12  # a sentence with more figures than this behind one is a list; the rest cannot change its reading
-
-
-def _place(reading: _Reading, plain: Sequence[Quantity], index: int) -> _Place:
-    quantity, text = plain[index], reading.normal.text
-    paragraph = reading.paragraph_at(quantity.number)
-    sentence = sentence_span(text, quantity.number, paragraph)
-    clause = subjects.clause_of(text, quantity, sentence)
-    before = plain[index - 1].end if index else clause[0]
-    following = tuple(q for q in plain[index + 1 : index + 1 + _NEIGHBOURS] if q.number < sentence[1])
-    ceiling = min(clause[1], following[0].start) if following else clause[1]
-    return _Place(quantity, paragraph, sentence, clause, max(before, clause[0]), ceiling, following)
-
-
-def _dealt_out(text: str, place: _Place, plain: Sequence[Quantity], index: int) -> str | None:
-    """The subject of a figure that 分别 deals out to one of several things named before."""
-    first = index
-    while first > 0 and plain[first - 1].number >= place.clause[0]:
-        first -= 1
-    dealt = [q for q in plain[first : first + _NEIGHBOURS] if q.number < place.clause[1] or q.linked]
-    names = subjects.distributed(text, place.clause if first == index else subjects.clause_of(text, plain[first], place.sentence), dealt)
-    return names[index - first] if names and index - first < len(names) else None
-
-
-def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement | None:
-    """The statement that a quantity makes, or None where it is a condition, a contribution or a requisite.
-
-    `last` is the statement before it in its sentence."""
-    quantity, day = place.quantity, _deadline(reading, place.paragraph, place.quantity)
-    carried = last is not None and last.kind == "subsidy" and last.quantity.sort == quantity.sort
-    setting = Setting(reading.normal.text, place.sentence, place.clause, reading.genre, place.paragraph.mode, reading.year,
-                      day.year if day else None, place.paragraph.start, carried)
-    money_follows = any(q.sort == "money" for q in place.following)
-    figure_follows = any(q.number < place.clause[1] for q in place.following)
-    if _requisite(reading, place.paragraph) or kinds.is_contribution(setting, quantity) \
-            or kinds.is_condition(setting, quantity, money_follows, figure_follows):
-        return None
-    listed = last is not None and quantity.linked and last.quantity.sort == quantity.sort
-    kind = last.kind if last and listed else kinds.kind_of(setting, quantity)
-    if kind == "subsidy" and kinds.governed_by_limit(setting, quantity) and quantity.bound == "=":
-        quantity = replace(quantity, bound="<=")
-    place = replace(place, quantity=quantity)
-    if kind == "subsidy":
-        return replace(last, quantity=quantity) if last and listed and last.kind == "subsidy" else _benefit(reading, place, last)
-    return _plain(reading, place, kind, day if kind == "target" else None, last.subject if last else "")
-
-
-def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement:
-    text, quantity, clause, sentence = reading.normal.text, place.quantity, place.clause, place.sentence
-    spoken = last.subject if last and last.kind == "subsidy" else ""
-    subject = subjects.subject_of_benefit(text, quantity, clause, sentence, place.paragraph.start, spoken, place.floor)
-    return _Statement(
-        "subsidy", subject, quantity, _said_in(reading, place.paragraph, quantity, sentence),
-        subjects.recipient_of(text, quantity, clause, sentence),
-        _printed(reading, subjects.condition_of(text, quantity, clause, sentence)), _bodies(reading, quantity), sentence)
-
-
-def _plain(reading: _Reading, place: _Place, kind: Kind, day: date | None, spoken: str) -> _Statement:
-    name = subjects.subject_of_rate if place.quantity.sort in ("percent", "times") else subjects.subject_of_count
-    subject = name(reading.normal.text, place.quantity, place.clause, place.floor, place.ceiling, spoken)
-    return _Statement(kind, subject, place.quantity, day, None, None, _bodies(reading, place.quantity), place.sentence)
-
-
-def _printed(reading: _Reading, span: tuple[int, int] | None) -> str | None:
-    """A stretch of normalised text as the source prints it."""
-    if span is None or span[0] >= span[1]:
-        return None
-    start, end = reading.normal.span(*span)
-    return reading.source[start:end].strip("，,、 \n") or None
-
-
-_HEADS_OF_CONDITIONS = re.compile(
-    r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|资格|对象|扶持|准入)[^。\n]{0,30}(?:条件|情形)[^。\n]{0,14}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$")
-
-
-def _requisite(reading: _Reading, paragraph: Paragraph) -> bool:
-    """Whether a numbered item belongs to a list of conditions for a benefit (申请…应当符合下列条件:)."""
-    if paragraph.level < 3:
-        return False
-    index = bisect_right(reading.starts, paragraph.start) - 1
-    for back in range(index - 1, max(-1, index - 12), -1):
-        head = reading.paragraphs[back]
-        if head.level < paragraph.level:
-            return bool(_HEADS_OF_CONDITIONS.search(reading.normal.text[max(head.start, head.end - 90) : head.end]))
-    return False
-
-
-def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> date | None:
-    """The deadline in force where a quantity stands: the last one before it in its paragraph, else its section's."""
-    if paragraph.start not in reading.deadlines:
-        reading.deadlines[paragraph.start] = deadlines(reading.normal.text, paragraph, paragraph.year or reading.year)
-    said = [d for d in reading.deadlines[paragraph.start] if d.position <= quantity.number]
-    if said:
-        return said[-1].day
-    return date(paragraph.year, 12, 31) if paragraph.year and paragraph.mode != "back" else None
-
-
-def _said_in(reading: _Reading, paragraph: Paragraph, quantity: Quantity, sentence: tuple[int, int]) -> date | None:
-    said = [d for d in reading.deadlines.get(paragraph.start, ()) if sentence[0] <= d.position <= quantity.number]
-    return said[-1].day if said else None
-
-
-def _bodies(reading: _Reading, quantity: Quantity) -> tuple[str, ...]:
-    """The bodies that answer for the item in which a quantity stands."""
-    ends = [r.end for r in reading.responsibilities]
-    index = bisect_right(ends, quantity.number)
-    if index < len(ends) and reading.responsibilities[index].start <= quantity.number:
-        return reading.responsibilities[index].names
-    return ()
-
-
-# --- tables -----------------------------------------------------------------------------------------------
-
-
-def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
-    """The figures of tables. Head and caption say what running text says in its sentence."""
-    text = reading.normal.text
-    for entry in tables.read_tables(text, reading.paragraphs, quantities):
-        paragraph = reading.paragraph_at(entry.quantity.number)
-        kind, year = kinds.kind_in_table(entry.head, "".join(entry.labels), entry.caption, entry.quantity, reading.genre,
-                                         paragraph.mode, reading.year)
-        if kind is None:
-            continue
-        bound = "<=" if kind == "subsidy" and kinds.limits(entry.head + entry.caption) and entry.quantity.bound == "=" else entry.quantity.bound
-        day = date(year or paragraph.year or 0, 12, 31) if kind == "target" and (year or paragraph.year) else None
-        yield _Statement(kind, entry.subject, replace(entry.quantity, bound=bound), day, None, None,
-                         _bodies(reading, entry.quantity), entry.row)
-
-
-# --- measures ---------------------------------------------------------------------------------------------
-
-
-def _grouped(statements: Sequence[_Statement]) -> Iterable[list[_Statement]]:
-    """Statements that are tiers of one measure: the same benefit of the same recipient in one sentence."""
-    group: list[_Statement] = []
-    for statement in statements:
-        if group and not _tier(group[-1], statement):
-            yield group
-            group = []
-        group.append(statement)
-    if group:
-        yield group
-
-
-def _tier(one: _Statement, two: _Statement) -> bool:
-    return (one.kind == two.kind == "subsidy" and one.subject == two.subject and one.sentence == two.sentence
-            and one.recipient == two.recipient and one.quantity.sort == two.quantity.sort)
-
-
-def _measure(reading: _Reading, group: list[_Statement]) -> Measure:
-    first = group[0]
-    start, end = reading.normal.span(*first.sentence)
-    return Measure(
-        kind=first.kind, subject=first.subject, figures=tuple(_figure(reading, s.quantity) for s in group),
-        deadline=first.deadline, recipient=first.recipient, condition=first.condition, bodies=first.bodies,
-        sentence=reading.source[start:end].strip())
-
-
-def _figure(reading: _Reading, quantity: Quantity) -> Figure:
-    start, end = reading.normal.span(quantity.start, quantity.end)
-    return Figure(value=quantity.value, min=quantity.min, max=quantity.max, unit=quantity.unit, bound=quantity.bound,
-                  quote=reading.source[start:end], start=start, end=end, previous=quantity.previous)
+    return read_measures(text, context.title, context.published_on)

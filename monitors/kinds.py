@@ -85,7 +85,7 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return False
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
         return True
-    if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or _QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text()):
+    if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or (_QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())):
         return True
     if quantity.sort == "count" and quantity.bound in (">=", "<=") and _QUALIFIED_ACTS.match(after):
         return True
@@ -175,7 +175,7 @@ def is_total(own: str) -> bool:
     granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
     if re.search(r"发放[一-鿿“”]{0,8}券[^,。;]{0,4}$", own):
         return True
-    return bool(_PAID_OUT.search(own) or not granted and (_SPENT.search(own) or _BUDGETED.search(own)))
+    return bool(_PAID_OUT.search(own) or (not granted and (_SPENT.search(own) or _BUDGETED.search(own))))
 
 
 def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
@@ -198,7 +198,7 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
-    if quantity.unit in _UNCLAIMED and quantity.bound != "<=" and (is_total(own) or _told_as_done(setting, own) or re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own)):
+    if quantity.unit in _UNCLAIMED and quantity.bound != "<=" and (is_total(own) or _told_as_done(setting, own) or (re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own))):
         return False
     if re.search(r"人均(?:可支配|收入|消费|GDP|生产总值)|价格|均价|工资收入", own):
         return False

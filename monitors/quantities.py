@@ -73,12 +73,12 @@ _THINGS = ["人", "床位", "床", "张", "户", "家", "所", "名", "位", "�
 _PER_NAME = {"天": "日", "床位": "床", "度": "千瓦时", "季": "季度", "顿": "餐", "年度": "年", "学年度": "学年"}
 
 _NUMBER = re.compile(
-    r"(?P<digits>(?<![\d.A-Za-z])\d+(?:\.\d+)?)"
+    r"(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
     r"|百分之(?P<percent>\d+(?:\.\d+)?|[零一二三四五六七八九十百点]+)"
     r"|(?P<parts>[二三四五六七八九十])分之(?P<share>[一二三四五六七八九两])"
     r"|(?P<double>翻了?(?P<turns>[一两二三])?番)"
     r"|(?P<full>全覆盖(?=[,。;)!|\n]|$|的?目标|、(?![无零全多高常])))"
-    r"|(?P<chinese>[一二两三四五六七八九十百千万亿]+)"
+    r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十])"
 )
 _PER_AFTER = re.compile(
     rf"(?:(?:/|每|·|\.|\(?)?(?:{alternation(_THINGS + _EVENTS + _TIMES)})(?:[)]|(?=[/每·.])|(?![一-鿿]{{0}}[a-z])))")
@@ -89,6 +89,7 @@ _AFTER = {bound: re.compile(r"(?:\(含[^()]{0,4}\))?" + alternation(found)) for 
 _BEFORE: tuple[tuple[str, Bound], ...] = tuple(sorted(
     ((word, bound) for bound, found in mapping("bounds", "before").items() for word in found),
     key=lambda pair: -len(pair[0])))
+_ANY_BEFORE = re.compile(alternation(word for word, _ in _BEFORE))
 _PEOPLE = re.compile(r"(?:户籍|常住|参保|名|位)?[一-鿿、]{0,9}?" + alternation(words("people", "nouns")))
 _VISITS = re.compile(r"[一-鿿]{1,4}?人次")
 _LOST = re.compile(r"[一-鿿、]{1,14}?" + alternation(words("things", "nouns")) + r"(?![一-鿿]{0,2}□)")
@@ -460,6 +461,8 @@ def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
     window = text[max(floor, position - 20, 0) if floor != position else max(0, position - 20) : position]
     for char in ",。;:|\n":
         window = window[window.rfind(char) + 1 :]
+    if not _ANY_BEFORE.search(window):
+        return "=", position
     for word, bound in _BEFORE:
         at = window.rfind(word)
         if at < 0 or (len(word) == 1 and at + 1 != len(window)):
@@ -549,7 +552,7 @@ def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
         return False
     if len(own) <= 8 and _ADDS.search(own):
         return True
-    return len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own) or bool(re.search(r"再(?:增加|给予|奖励)?$", own))
+    return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(re.search(r"再(?:增加|给予|奖励)?$", own))
 
 
 def _head_rates(masked: str, position: int, clause: int) -> list[str]:

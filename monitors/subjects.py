@@ -11,6 +11,7 @@ import re
 from monitors.quantities import Quantity
 from monitors.vocabulary import alternation, any_of, words
 
+UNNAMED = "未注明"  # a figure that stands alone: a cell without row or column names
 _LONGEST = 32
 _DATE = r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
 _LEAD = re.compile(
@@ -153,7 +154,7 @@ def _with_context(text: str, clause_start: int, named: str, last: str, after: st
 
 
 def _fallback(text: str, clause: tuple[int, int]) -> str:
-    return tidy(text[clause[0] : clause[1]])[:_LONGEST] or "未注明"
+    return tidy(text[clause[0] : clause[1]])[:_LONGEST] or UNNAMED
 
 
 def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
