@@ -478,7 +478,7 @@ def _meant(found: Sequence[Relation]) -> Relation:
 def _met(statement: Statement, others: Sequence[Statement]) -> list[Relation]:
     reports = [s for s in others if s.measure.kind == "progress"]
     found = []
-    for target in (s for s in others if s.measure.kind == "target" and _day(s) <= _day(statement)):
+    for target in (s for s in others if s.measure.kind == "target" and _in_time(s, statement)[0] is s):
         if any(reaches(report.measure, target.measure) for report in reports):
             continue
         relation = relate(target, statement)
