@@ -1,0 +1,207 @@
+"""动态: the change log, and one event in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notify.marking import Piece, alike, mark, side
+from notify.phrases import clean, figure_words, label, reason_words, side_words, size_words
+from pledgewatch.web import queries
+from pledgewatch.web.queries import LogFilter
+from pledgewatch.web.site import Site, address, number, one_of, plain, site_of
+from pledgewatch.web.words import event_types
+from storage.documents import history
+from storage.events import event_by_id
+from storage.records import Event
+
+KINDS = ("subsidy", "target", "progress")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event in words. `sides` are the names of the two figures, `between` the sign that stands between them."""
+
+    event: Event
+    time: datetime
+    label: str
+    name: str
+    sides: tuple[str, str]
+    before: str
+    after: str
+    between: str
+    size: str
+    note: str
+
+
+def entry_of(event: Event, site: Site) -> Entry:
+    return Entry(
+        event,
+        site.local(event.time),
+        label(event, site.language),
+        _name(event, site),
+        side_words(event, site.language),
+        figure_words(event, "before", site.language),
+        figure_words(event, "after", site.language),
+        _between(event.type),
+        size_words(event, site.language),
+        _note(event, site),
+    )
+
+
+def _name(event: Event, site: Site) -> str:
+    if event.measure:
+        return clean(event.measure.name)
+    if event.document:
+        return clean(event.document.title)
+    return clean(event.detail.get("name") or site.source_names().get(event.source, event.source))
+
+
+def _between(type_: str) -> str:
+    if type_ == "measure.conflict":
+        return "≠"
+    return "·" if type_.startswith("target.") else "→"
+
+
+def _note(event: Event, site: Site) -> str:
+    """What an event without figures says beyond its name: what was revised, or why a source is ill."""
+    if event.measure:
+        return ""
+    reasons = [reason_words(code, site.language) for code in event.detail.get("reasons") or ()]
+    return site.words["comma"].join(reasons) or clean(event.detail.get("reason") or "")
+
+
+# --- the log --------------------------------------------------------------------------------------------------
+
+
+def show_log(request: Request) -> Response:
+    site = site_of(request)
+    with site.database.read() as conn:
+        regions = queries.document_regions(conn)
+        wanted = log_filter(request)
+        found = queries.change_log(conn, wanted)
+        empty = not found.events and not queries.has_events(conn)
+    entries = [entry_of(event, site) for event in found.events]
+    return site.page(
+        "events",
+        section="events",
+        days=_by_day(entries),
+        wanted=wanted,
+        filtered=any((wanted.type, wanted.region, wanted.source, wanted.kind)),
+        empty=empty,
+        types=event_types(site.language),
+        regions=regions,
+        sources=site.source_names(),
+        kinds=KINDS,
+        newer=address(request, after=found.events[0].id, before=None) if found.newer and entries else None,
+        older=address(request, before=found.events[-1].id, after=None) if found.older and entries else None,
+        feed=address(request, before=None, after=None).replace(request.url.path, "/feeds/events.atom", 1),
+        with_baseline=address(request, baseline="1", before=None, after=None),
+    )
+
+
+def log_filter(request: Request) -> LogFilter:
+    """What the query asks for; a choice that is not offered counts as none, except for a source or region that
+    was there once."""
+    return LogFilter(
+        type=one_of(request, "type", event_types("en")),
+        region=plain(request, "region"),
+        source=plain(request, "source"),
+        kind=one_of(request, "kind", KINDS),
+        baseline=request.query_params.get("baseline") == "1",
+        before=number(request, "before"),
+        after=number(request, "after", least=0),
+    )
+
+
+def _by_day(entries: Iterable[Entry]) -> list[tuple[date, list[Entry]]]:
+    return [(day, list(of_day)) for day, of_day in groupby(entries, lambda entry: entry.time.date())]
+
+
+# --- one event ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Both sentences of an event: in one where they are alike, else each for itself."""
+
+    inline: tuple[Piece, ...] = ()
+    old: tuple[Piece, ...] = ()
+    new: tuple[Piece, ...] = ()
+
+
+def show_event(request: Request) -> Response:
+    site = site_of(request)
+    with site.database.read() as conn:
+        event = event_by_id(conn, request.path_params["id"])
+        if event is None:
+            raise HTTPException(404)
+        ids = _version_ids(conn, event)
+        tracked = event.measure is not None and queries.tracked_by_id(conn, event.measure.id) is not None
+    old, new = event.versions
+    return site.page(
+        "event",
+        section="events",
+        entry=entry_of(event, site),
+        event=event,
+        sentences=sentences_of(event),
+        facts=_facts(event, site),
+        summary=clean(event.summary),
+        compared=old is not None and new is not None and old != new,
+        archived=[(n, ids[n]) for n in dict.fromkeys((new, old)) if n in ids],
+        other=event.detail.get("other_document") or None,
+        headlines=[f for f in event.detail.get("figures") or () if f.get("words")],
+        tracked=tracked,
+    )
+
+
+def _version_ids(conn: sa.Connection, event: Event) -> dict[int | None, int]:
+    """Version number → id."""
+    return {line.number: line.id for line in history(conn, event.document.id)} if event.document else {}
+
+
+def sentences_of(event: Event) -> Sentences:
+    before, after = (clean((figure or {}).get("sentence") or "") for figure in (event.before, event.after))
+    if not before or not after:
+        old, new = ((Piece(text, "same"),) if text else () for text in (before, after))
+        return Sentences(old=old, new=new)
+    pieces = mark(before, after)
+    if alike(pieces):
+        return Sentences(inline=pieces)
+    return Sentences(old=side(pieces, "old"), new=side(pieces, "new"))
+
+
+def _facts(event: Event, site: Site) -> list[tuple[str, str]]:
+    """What is known beside the figures, as (word, value)."""
+    detail, w = event.detail, site.words
+    recipient = event.measure.recipient if event.measure else None
+    told = [
+        (w["recipient"], _sides(detail, "recipient", w) or clean(recipient or "")),
+        (w["condition"], _sides(detail, "condition", w)),
+        (w["deadline"], _sides(detail, "deadline", w)),
+        (w["days"], clean(detail.get("days") or "")),
+        (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
+        (w["reason"], reason_words(detail.get("reason") or "", site.language) if event.measure else ""),
+        (w["reasons"] if detail.get("reasons") else w["reason"], _note(event, site)),
+    ]
+    return [(name, value) for name, value in told if value]
+
+
+def _sides(detail: Mapping[str, Any], name: str, w: Mapping[str, str]) -> str:
+    """A value of an event, or the old and the new one where it changed."""
+    if f"{name}_before" in detail:
+        pair: Sequence[Any] = (detail[f"{name}_before"], detail.get(name))
+    else:
+        value = detail.get(name)
+        pair = value if isinstance(value, list | tuple) else (value,)
+    if not any(pair):
+        return ""
+    return " → ".join(clean(value) if value else w["none"] for value in pair)
