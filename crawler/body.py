@@ -43,6 +43,7 @@ _CONTAINERS = (
         *(".text", "#text", ".detail", "#detail", ".nr", ".wznr", ".info-content", ".content-box", ".zwnr"),
     ),
 )
+_MAX_CANDIDATES = 20  # of a tier; a page with more is broken, and nested ones cost their square
 _ENOUGH = 30  # characters (without white space) that make a text; a page of less may be only an attachment
 _FURNITURE_NAME = re.compile(
     r"(?:^|[-_])(?:bd|b|jia|add|simple|social|art|article)?shar(?:e|ing)s?(?:$|[-_])|bdsharebuttonbox|jiathis|addthis"
@@ -173,6 +174,7 @@ def _container(root: HtmlElement) -> HtmlElement | None:
     """The innermost element of the best tier that holds the text; None where no tier has enough."""
     best: HtmlElement | None = None
     for tier in _tiers(root):
+        tier = tier[:_MAX_CANDIDATES]
         sizes = {e: _size(e) for e in tier}
         full = [e for e, size in sizes.items() if size >= _ENOUGH]
         if full:
