@@ -453,6 +453,9 @@ _GAP_OK = re.compile(
     rf"|打造|培育|新增|创建|完成|开展|组织|举办|成立|引进|拥有|增加|提高|提升|增长|到|完善|改造|支付|不|得|再|各|选择|确定|具备|保持|稳定|在|实现|保留|接受|享受|提取|报销|申报|推荐|覆盖|服务|培养|培训|入住|容纳|人均|△|{HIDDEN})*")
 
 
+_GAP_OF = re.compile(r"[一-鿿]{1,16}的")  # 不低于上年度补贴总额的20%
+
+
 def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
     """The bound that the words before a number give, and where the quote begins with them.
 
@@ -472,7 +475,7 @@ def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
         gap = window[at + len(word) :]
         if bound in ("~", "<", ">") and gap and not re.fullmatch(r"(?:为|到|了|每[一-鿿]{1,2})*", gap):
             continue
-        if gap and not _GAP_OK.fullmatch(gap) and not (word in ("至少", "最少", "起码") and re.fullmatch(r"[一-鿿]{1,5}", gap)):
+        if gap and not _GAP_OK.fullmatch(gap) and not _GAP_OF.fullmatch(gap) and not (word in ("至少", "最少", "起码") and re.fullmatch(r"[一-鿿]{1,5}", gap)):
             continue
         start = position - len(window) + at
         if word in ("不超过",) and window[max(0, at - 2) : at] in ("最高", "最长", "累计"):

@@ -13,6 +13,7 @@ from monitors.kinds import Setting
 from monitors.normalise import Normalised, normalise
 from monitors.quantities import Quantity, find_quantities
 from monitors.structure import (
+    TEXT_LEVEL,
     Deadline,
     Genre,
     Paragraph,
@@ -110,7 +111,7 @@ def _prose(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_State
     text = reading.normal.text
     plain = [q for q in quantities if not _in_table(reading, q)]
     last: _Statement | None = None
-    for index, quantity in enumerate(plain):
+    for index in range(len(plain)):
         place = _place(reading, plain, index)
         statement = _statement(reading, place, last if last and last.sentence == place.sentence else None)
         if statement:
@@ -156,14 +157,15 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
     carried = last is not None and last.kind == "subsidy" and last.quantity.sort == quantity.sort
     setting = Setting(reading.normal.text, place.sentence, place.clause, reading.genre, place.paragraph.mode, reading.year,
                       day.year if day else None, place.paragraph.start, carried)
+    head = _list_head(reading, place.paragraph)
     money_follows = any(q.sort == "money" for q in place.following)
     figure_follows = any(q.number < place.clause[1] for q in place.following)
-    if _requisite(reading, place.paragraph) or kinds.is_contribution(setting, quantity) \
+    if _HEADS_OF_CONDITIONS.search(head) or kinds.is_contribution(setting, quantity) \
             or kinds.is_condition(setting, quantity, money_follows, figure_follows):
         return None
     listed = last is not None and quantity.linked and last.quantity.sort == quantity.sort
     kind = last.kind if last and listed else kinds.kind_of(setting, quantity)
-    if kind == "subsidy" and kinds.governed_by_limit(setting, quantity) and quantity.bound == "=":
+    if kind == "subsidy" and (kinds.governed_by_limit(setting, quantity) or (quantity.sort == "money" and kinds.limits(head))) and quantity.bound == "=":
         quantity = replace(quantity, bound="<=")
     place = replace(place, quantity=quantity)
     if kind == "subsidy":
@@ -174,7 +176,8 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
 def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement:
     text, quantity, clause, sentence = reading.normal.text, place.quantity, place.clause, place.sentence
     spoken = last.subject if last and last.kind == "subsidy" else ""
-    subject = subjects.subject_of_benefit(text, quantity, clause, sentence, place.paragraph.start, spoken, place.floor)
+    subject = subjects.subject_of_benefit(text, quantity, clause, sentence, place.paragraph.start, spoken, place.floor,
+                                          _heading(text, place.paragraph, sentence[0]))
     return _Statement(
         "subsidy", subject, quantity, _said_in(reading, place.paragraph, quantity, sentence),
         subjects.recipient_of(text, quantity, clause, sentence),
@@ -199,16 +202,24 @@ _HEADS_OF_CONDITIONS = re.compile(
     r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|资格|对象|扶持|准入)[^。\n]{0,30}(?:条件|情形)[^。\n]{0,14}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$")
 
 
-def _requisite(reading: _Reading, paragraph: Paragraph) -> bool:
-    """Whether a numbered item belongs to a list of conditions for a benefit (申请…应当符合下列条件:)."""
-    if paragraph.level < 3:
-        return False
+def _list_head(reading: _Reading, paragraph: Paragraph) -> str:
+    """The end of the paragraph that a numbered item's list hangs on (…支付限额标准如下:), or nothing."""
+    if paragraph.level < 3 or paragraph.level == TEXT_LEVEL:
+        return ""
     index = bisect_right(reading.starts, paragraph.start) - 1
-    for back in range(index - 1, max(-1, index - 12), -1):
-        head = reading.paragraphs[back]
+    for head in reversed(reading.paragraphs[max(0, index - 12) : index]):
         if head.level < paragraph.level:
-            return bool(_HEADS_OF_CONDITIONS.search(reading.normal.text[max(head.start, head.end - 90) : head.end]))
-    return False
+            words = reading.normal.text[max(head.start, head.end - 90) : head.end]
+            return words if words.endswith(":") else ""
+    return ""
+
+
+def _heading(text: str, paragraph: Paragraph, sentence: int) -> str:
+    """The words of a numbered item's heading (“(一)机构护理。…”), which may supply the subject of figures under it."""
+    if paragraph.level == TEXT_LEVEL or sentence <= paragraph.start:
+        return ""
+    end = text.find("。", paragraph.start, paragraph.start + 30)
+    return subjects.tidy(text[paragraph.start : end]) if 0 <= end < sentence and "," not in text[paragraph.start : end] else ""
 
 
 def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> date | None:

@@ -28,7 +28,7 @@ _MARKERS: tuple[tuple[int, re.Pattern[str]], ...] = (
     (4, re.compile(r"\d{1,2}[.、](?!\d)")),
     (5, re.compile(r"\(\d{1,2}\)|\d{1,2}\)|[①-⑳]")),
 )
-_TEXT_LEVEL = 9
+TEXT_LEVEL = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def paragraphs(text: str, year: int | None) -> tuple[Paragraph, ...]:
         if heading is not None:
             stack = [entry for entry in stack if entry[0] < min(level, 8)]
             stack.append((min(level, 8), _mode(heading), _year_of(heading, year)))
-        elif level == _TEXT_LEVEL and _LIST_HEAD.search(line):
+        elif level == TEXT_LEVEL and _LIST_HEAD.search(line):
             stack = [entry for entry in stack if entry[0] < 3]
             stack.append((3, "ahead", _inherited_year(stack) or year))
         found.append(Paragraph(start, end, level, _inherited_mode(stack), _inherited_year(stack)))
@@ -116,12 +116,12 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _level(line: str) -> int:
-    return next((level for level, marker in _MARKERS if marker.match(line)), _TEXT_LEVEL)
+    return next((level for level, marker in _MARKERS if marker.match(line)), TEXT_LEVEL)
 
 
 def _heading(line: str, level: int, length: int) -> str | None:
     """The words of a heading, also of one that its paragraph follows at once (“(一)加强领导。成立…”)."""
-    if level == _TEXT_LEVEL:
+    if level == TEXT_LEVEL:
         title_like = length <= 24 and not re.search(r"[,。;、|]", line) and _mode(line) is not None
         return line if title_like else None
     first = re.split(r"[。\n]", line, maxsplit=1)[0]
@@ -261,13 +261,13 @@ def _closing(text: str, label: re.Match[str], limit: int) -> int:
 def _item_start(found: tuple[Paragraph, ...], index: int, label: int, floor: int) -> int:
     own_line = label - found[index].start <= 1
     reached = found[index].start
-    if found[index].level != _TEXT_LEVEL and not own_line:
+    if found[index].level != TEXT_LEVEL and not own_line:
         return reached
     group: int | None = None
     while index > 0 and found[index - 1].end > floor:
         index -= 1
         level = found[index].level
-        if level == _TEXT_LEVEL:
+        if level == TEXT_LEVEL:
             reached = found[index].start if own_line and group is None else reached
         elif group is None or level >= group:
             group, reached = group or level, found[index].start

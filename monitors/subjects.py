@@ -23,7 +23,7 @@ _TAIL = re.compile(
 _OPENING_VERB = re.compile(r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导|推动|推进|打造|建设|培育|推出|选送|完成|组织|实施|开展|举办|建成|发布|整合)+(?=[一-鿿“]{4})")
 _PREDICATE = re.compile(r"^(?:促进|开展|用于|以及|以|为|左右|主要|重点|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)")
 _GENERIC = re.compile(
-    r"^(?:较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
+    r"^(?:改造|提升|改建|扩建|新建|建设|创建|培育|再|较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
     r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖|全覆盖|市县|床位|人次|次数|水平|长度|里程|产量|产值|收入|增长|下降|涨幅|率|资金|合格率|满意率|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$")
 _STOPS = ",。;:!?\n|"
 _BENEFIT = re.compile(r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?")
@@ -87,12 +87,15 @@ def subject_of_count(text: str, quantity: Quantity, clause: tuple[int, int], flo
     after = _following(text[quantity.tail : min(clause[1], ceiling)])
     if quantity.sort == "money":
         return _shorten(_strip_verb(before) + after) or _fallback(text, clause)
+    if after and len(_strip_verb(before)) > 2 and _DOING_TO_IT.search(after) and not _ENDS_IN_VERB.search(before):
+        return _shorten(_strip_verb(before) + after)
     if after and (not before or not _PREDICATE.match(after) or "的" in after):
         return _counted(before, printed, after, floor > clause[0])
     if left > clause[0] and printed[:1] in "、和及与" and 0 < len(before) <= 5 and last:
         return _shared_head(last, before)
     named = _strip_verb(before)
-    if len(named) < 2 or _GENERIC.match(named):
+    part = printed.startswith("其中") and len(named) <= 6
+    if len(named) < 2 or part or _GENERIC.match(named):
         named = _with_context(text, clause[0], named, last, after, floor)
     return _shorten(named) or _fallback(text, clause)
 
@@ -103,6 +106,8 @@ def _following(after: str) -> str:
     return tidy(re.sub(r"^[的”]", "", linked))
 
 
+_DOING_TO_IT = re.compile(r"^[一-鿿]{0,4}(?:建设|改造|创建|提升|发展|升级|工作|运行|运营)$")
+_ENDS_IN_VERB = re.compile(any_of("time", "doing").pattern + "了?$")
 _NEW = re.compile(r"(新增|新建|新开发|改造提升|新开设|改造|签约|免费建立|培训|惠及)了?$")
 _AREA = re.compile(r"各[一-鿿]{1,5}$|各[一-鿿]{1,4}")
 _BENEFICIARY = re.compile(r"(?:为|面向|对)(?P<whom>[一-鿿]{2,12}?)(?=提供|开展|适配|进行|实施)")
@@ -194,7 +199,7 @@ def _common_tail(last: str) -> str:
 
 _GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|补贴|补助|资助|可申请|支付|一次性|每[一-鿿]|分别)"
 _FOR = re.compile(rf"对(?:于)?(?P<who>[^。;:]{{2,70}}?),?(?={_GIVE})")
-_TO = re.compile(r"(?:给予|奖励|补助|补贴|资助)(?P<who>[一-鿿]{2,10}?)(?=每|\d|一次性|最高|不超过)|(?:向|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)")
+_TO = re.compile(r"(?:给予|奖励|补助|补贴|资助)(?P<who>(?!每)[一-鿿]{2,10}?)(?=每|\d|一次性|最高|不超过)|(?:向|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)")
 _RECIPIENT = re.compile(alternation(words("recipients", "nouns")))
 _LIST_TAIL = r"[\d元万亿%/、和及或至.~人月年日张床个户家所次亩名位餐-]*"
 _OF = re.compile(_LIST_TAIL + r"的?(?P<noun>[^,。;:的\d]{0,16}?" + _NOUN + r"(?:标准|资金|金|款|费)?)")
@@ -205,7 +210,7 @@ _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|�
 
 
 def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int,
-                       last: str, floor: int) -> str:
+                       last: str, floor: int, heading: str) -> str:
     """Recipient and benefit as one name: 养老机构建设补贴; a standard is named as printed (城乡最低生活保障标准)."""
     own = text[max(clause[0], floor) : quantity.number]
     named = _named_standard(re.sub(r"[由从][^,]*$", "", own) if quantity.previous is not None else own)
@@ -222,8 +227,10 @@ def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], s
         return _shorten(named + (_following(text[quantity.end : clause[1]])[:12] if quantity.sort == "percent" else ""))
     if not named and last:
         return last
-    topic = _condition_topic(text, clause, sentence) or _spoken_of(text, sentence[0], clause[0]) \
+    topic = (_spoken_of(text, clause[0], floor) if floor > clause[0] else "") \
+        or (heading if re.search(_NOUN, heading) and heading not in named else "") or _condition_topic(text, clause, sentence) or _spoken_of(text, sentence[0], clause[0]) \
         or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
+    topic = topic or heading
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
     return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
 
@@ -233,8 +240,10 @@ def _named_standard(own: str) -> str:
     named = tidy(_RATE_WORDS.sub("", own))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
     named = re.sub(r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于|原则上|标准为|确定为|累计|再|另)+$", "", named)
-    if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)按照?(?P<tier>.{{1,12}})$", named):
-        named = by["tier"] + by["benefit"]
+    if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)(?:按照?|为)(?P<tier>.{{1,12}})$", named):
+        named = by["tier"] + ("" if _BARE_BENEFIT.match(by["benefit"]) else by["benefit"])
+    if re.match(r"在?(?:上述|原|现行|此|该|前述)?[^,]{0,8}基础上$", named):
+        return ""
     return tidy(re.sub(r"[万亿]?元", "", named) if re.match(r"[万亿]?元", named) else named)
 
 
