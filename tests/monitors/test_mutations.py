@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ROOT.parent / "shared" / "seeds"
 OWN = ROOT / "tests" / "data" / "gold"
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _NUMERAL = re.compile(r"[一二两三四五六七八九]")
 _NEXT = {
-    "一": "四",
+    "一": "两",
     "二": "三",
     "两": "三",
     "三": "五",
@@ -77,6 +77,7 @@ def _changed(
 
 
 def _stepped(number: str, quote: str, step: Callable[[float], float]) -> str:
+    number = number.replace(",", "")
     digits = len(number.partition(".")[2])
     value = step(float(number))
     if "%" in quote and value > 100:
