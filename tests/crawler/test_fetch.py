@@ -41,7 +41,7 @@ def with_fetcher(use: Callable[[Fetcher], Coroutine[Any, Any, T]], policy: Crawl
         async with Fetcher(policy, **more) as fetcher:
             return await use(fetcher)
 
-    return asyncio.run(inside())
+    return asyncio.run(asyncio.wait_for(inside(), 60))  # the limit only keeps a failure from hanging the suite
 
 
 def fetch(*requests: Fetch, policy: CrawlPolicy = POLICY) -> list[Capture]:
@@ -416,7 +416,7 @@ def test_closing_ends_what_hangs_and_says_so(site: Site) -> None:
         waiting.append(asyncio.create_task(fetcher.fetch(Fetch(site.url("/a.html"), "late"))))
         return await asyncio.gather(*waiting)
 
-    captures = asyncio.run(asyncio.wait_for(use(), 60))  # the limit only keeps a failure from hanging the suite
+    captures = asyncio.run(asyncio.wait_for(use(), 60))
     assert [(c.outcome, c.reason.partition(":")[0]) for c in captures] == [("failed", "closing")] * 4
     assert site.count("/hang.html") == 1
 
