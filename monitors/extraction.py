@@ -16,8 +16,18 @@ from importlib.resources import files
 from storage.records import Measure
 
 _READ_BY = (
-    "vocabulary.toml", "vocabulary.py", "normalise.py", "numerals.py", "masks.py", "quantities.py", "structure.py",
-    "kinds.py", "subjects.py", "tables.py", "statements.py", "extraction.py",
+    "vocabulary.toml",
+    "vocabulary.py",
+    "normalise.py",
+    "numerals.py",
+    "masks.py",
+    "quantities.py",
+    "structure.py",
+    "kinds.py",
+    "subjects.py",
+    "tables.py",
+    "statements.py",
+    "extraction.py",
 )
 
 

@@ -23,12 +23,22 @@ _DUTY = any_of("time", "duty")
 _BACKWARD = any_of("time", "backward")
 _DOING = any_of("time", "doing")
 _FORWARD = re.compile(
-    r"(?<!即)将(?=[一-鿿]{0,12}(?:达|建|新|完|实|推|投|开|提|改|增|继|组|培|打|进|启|力|全|持|筹|在|有|引))|" + alternation(
-        w for w in words("time", "forward") if w not in ("将", "要", "必须", "应当", "目标", "要求", "努力", "今后", "未来"))
-    + r"|(?<![必重主需只还纪摘])要(?!求|素|点|件|闻|约|闻)|(?:目标|今后[^,。]{0,6}|未来[^,。]{0,6}|努力|必须)")
+    r"(?<!即)将(?=[一-鿿]{0,12}(?:达|建|新|完|实|推|投|开|提|改|增|继|组|培|打|进|启|力|全|持|筹|在|有"
+    r"|引))|"
+    + alternation(
+        w
+        for w in words("time", "forward")
+        if w not in ("将", "要", "必须", "应当", "目标", "要求", "努力", "今后", "未来")
+    )
+    + r"|(?<![必重主需只还纪摘])要(?!求|素|点|件|闻|约|闻)|(?:目标|今后[^,。]{0,6}|未来[^,。]{0,6}|努力"
+    r"|必须)"
+)
 _DATED = re.compile(r"(?<!截至)(?<!截止)(?:到|至)(20\d\d)年")
 _YEAR = re.compile(r"(?<!\d)(20\d\d)(?:年|(?=累计|全年|共))")
-_DONE = re.compile(r"(?:建成|完成|实现|达到?|新增|建设|改造|培训|打造|培育|发放|投入|开展|举办|引进|创建|设立|成立|组建|增长|提升|提高|上线|发布|获|入选|出台|建|设)了")
+_DONE = re.compile(
+    r"(?:建成|完成|实现|达到?|新增|建设|改造|培训|打造|培育|发放|投入|开展|举办|引进|创建|设立|成立|组建"
+    r"|增长|提升|提高|上线|发布|获|入选|出台|建|设)了"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,10 @@ class Setting:
 _CLOSES = re.compile(r"^[^,。;:!?\n|、]{0,30}的(?:[,;。:\n]|$)")
 _CONDITION_HEAD = re.compile(r"(?:且|并且|并|达到|达|满|超过|不足|低于|高于|不低于|不少于|不超过|为)?[^,。;:]{0,30}$")
 _GIVEN_LATER = re.compile(r"(?:给予|予以|奖励|补贴|补助|资助|发放|享受|奖补|支持|减免|可申请|可申报|可享受|认定为)")
-_QUALIFIES = re.compile(r"的[^,。;:]{1,20}?(?:可以?|应当?|须|申请|享受|纳入|认定|予以|给予|发放)|的?(?:本市|我市|当地)?[一-鿿]{0,6}(?:家庭|人员|对象)(?:可以?|中|的)")
+_QUALIFIES = re.compile(
+    r"的[^,。;:]{1,20}?(?:可以?|应当?|须|申请|享受|纳入|认定|予以|给予|发放)|的?(?:本市|我市"
+    r"|当地)?[一-鿿]{0,6}(?:家庭|人员|对象)(?:可以?|中|的)"
+)
 _MODIFIES = re.compile(r"(?:的[一-鿿]{1,10}|[一-鿿]{2,6})(?:占比|比例|比重|达到?|至少|不少于|不低于|\d)")
 _THRESHOLD = re.compile(r"低于|超过|高于|不足|达到?|不满|以上|以下")
 _QUALIFIED_ACTS = re.compile(r"的[^,。;:、\d]{2,16}?(?:至少|应当?|须|可|不得|要|配备|设立|设置|必须|每)")
@@ -68,8 +81,12 @@ _REQUIRED = re.compile(r"(?:申请|申报|享受|领取)[^,。;]{2,20}(?:须|应
 _DEFINES = re.compile(r"是指|指的是|所称|以下简称")
 _FINE = re.compile(r"罚款|处以|处罚|违法所得|赔偿")
 _COPIES = re.compile(r"一式")
-_REQUISITE = re.compile(r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|评定|资格|对象|扶持)[^。\n]{0,24}(?:条件|情形|标准之一|要求)[^。\n]{0,12}:?$|(?:下列|以下)情形")
-_FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
+_REQUISITE = re.compile(
+    r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|评定|资格|对象|扶持)[^。\n]{0,24}(?:条件|情形|标准之一"
+    r"|要求)[^。\n]{0,12}:?$|(?:下列|以下)情形"
+)
+_FACILITY = re.compile(
+    r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
 
 
 def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_figure: bool) -> bool:
@@ -85,7 +102,9 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return False
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
         return True
-    if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or (_QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())):
+    if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or (
+        _QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())
+    ):
         return True
     if quantity.sort == "count" and quantity.bound in (">=", "<=") and _QUALIFIED_ACTS.match(after):
         return True
@@ -95,8 +114,16 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if _FINE.search(setting.clause_text()):
         return True
-    if quantity.sort == "money" and re.search(r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?|在|突破|首次|满|以上)", setting.clause_text()) \
-            and setting.genre in ("rule", "unknown") and (later_money or re.search(r"的(?:家庭|人员|对象|企业|个人)|标准", after[:20])):
+    if (
+        quantity.sort == "money"
+        and re.search(
+            r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?"
+            r"|在|突破|首次|满|以上)",
+            setting.clause_text(),
+        )
+        and setting.genre in ("rule", "unknown")
+        and (later_money or re.search(r"的(?:家庭|人员|对象|企业|个人)|标准", after[:20]))
+    ):
         return later_money or quantity.bound != "="
     if quantity.sort in ("count", "percent", "times") and later_money:
         return _earns(setting, quantity, after)
@@ -104,7 +131,10 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
 
 
 def _granted(setting: Setting, quantity: Quantity) -> bool:
-    return bool(re.search(r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$", setting.text[setting.clause[0] : quantity.start]))
+    return bool(
+        re.search(
+            r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$", setting.text[setting.clause[0] : quantity.start])
+    )
 
 
 def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
@@ -115,7 +145,9 @@ def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
     if quantity.sort == "percent" and re.match(r"(?:予以|给予|的?(?:比例|标准))", after):
         return False
     giving = _GIVEN_LATER.search(after)
-    if giving and ("的" in after[: giving.start()] or re.match(r"[,]", after[giving.start() - 1 : giving.start()]) is not None):
+    if giving and (
+        "的" in after[: giving.start()] or re.match(r"[,]", after[giving.start() - 1 : giving.start()]) is not None
+    ):
         return True
     return bool(re.match(r"(?:\(含\))?(?:及?以上|以下)?的", after)) and quantity.bound != "="
 
@@ -137,20 +169,39 @@ def kind_of(setting: Setting, quantity: Quantity) -> Kind:
 
 
 _SPENT = re.compile(
-    r"(?:投入|投资|总额|统筹|筹集|筹措|募集|产值|营收|收入|销售|交易额|生产总值|增加值|融资|授信|引资|到位|节约|税收|进出口|零售|消费额|成交|贷款余额|支出|争取[^,。;]{0,10}资金)[^,。;]{0,16}$")
+    r"(?:投入|投资|总额|统筹|筹集|筹措|募集|产值|营收|收入|销售|交易额|生产总值|增加值|融资|授信|引资|到位"
+    r"|节约|税收|进出口|零售|消费额|成交|贷款余额|支出|争取[^,。;]{0,10}资金)[^,。;]{0,16}$"
+)
 _PAID_OUT = re.compile(
-    r"(?:累计|共|已|合计|总计|全年|年内)[^,。;]{0,14}(?:发放|兑付|支付|兑现|减免|补贴|补助|资助|奖励|救助|落实|拨付)[^,。;]{0,24}$|(?:发放|兑付|兑现|支付)[^,。;]{2,24}(?:资金|补贴|金|券)(?:共|约|近|超|累计|总计|达)+$")
-_BUDGETED = re.compile(r"(?:安排|下达|拨付|预算|列支)[^,。;]{0,24}(?:资金|经费|补助|预算)[^,。;]{0,6}$|(?:下达|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$")
+    r"(?:累计|共|已|合计|总计|全年|年内)[^,。;]{0,14}(?:发放|兑付|支付|兑现|减免|补贴|补助|资助|奖励|救助"
+    r"|落实|拨付)[^,。;]{0,24}$|(?:发放|兑付|兑现|支付)[^,。;]{2,24}(?:资金|补贴|金|券)(?:共|约|近|超|累计"
+    r"|总计|达)+$"
+)
+_BUDGETED = re.compile(
+    r"(?:安排|下达|拨付|预算|列支)[^,。;]{0,24}(?:资金|经费|补助|预算)[^,。;]{0,6}$|(?:下达"
+    r"|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$"
+)
 _SHARE = re.compile(
-    r"(?:支付比例|报销比例|补贴比例|补助比例|资助比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付|奖励|贴息|优惠)[^,。;]{0,24}$")
-_SHARE_AFTER = re.compile(r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足|发放|增发|加发|标准)|以内的?(?:补贴|奖励)")
-_OF_AMOUNT = re.compile(r"(?:标准|工资|收入|费用?|价格|金额|总额|利率|利息|租金|额|成本|支出|部分)的?(?:最高|不超过|不低于|最低)?$")
-_STANDARD = re.compile(r"(?:保障|救助|供养|养育|生活|补贴|补助|饮食|照料|护理|伙食|发放|给付|支付|待遇|低保|津贴|奖励|资助|抚恤|优待|结算|养老金|生活费)[一-鿿]{0,6}(?:标准|水平|限额|金|额度)|待遇")
+    r"(?:支付比例|报销比例|补贴比例|补助比例|资助比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付"
+    r"|奖励|贴息|优惠)[^,。;]{0,24}$"
+)
+_SHARE_AFTER = re.compile(
+    r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足"
+    r"|发放|增发|加发|标准)|以内的?(?:补贴|奖励)"
+)
+_OF_AMOUNT = re.compile(
+    r"(?:标准|工资|收入|费用?|价格|金额|总额|利率|利息|租金|额|成本|支出|部分)的?(?:最高|不超过|不低于"
+    r"|最低)?$"
+)
+_STANDARD = re.compile(
+    r"(?:保障|救助|供养|养育|生活|补贴|补助|饮食|照料|护理|伙食|发放|给付|支付|待遇|低保|津贴|奖励|资助"
+    r"|抚恤|优待|结算|养老金|生活费)[一-鿿]{0,6}(?:标准|水平|限额|金|额度)|待遇"
+)
 
 
 def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     """Money, or a share or multiple of it, that a rule gives to somebody who can claim it."""
-    own = setting.text[setting.clause[0] : quantity.start]
+    own = setting.text[setting.clause[0] : quantity.number]
     after = setting.text[quantity.end : setting.clause[1]]
     if quantity.sort == "months":
         return True
@@ -163,8 +214,11 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
 
 
 def _told_as_done(setting: Setting, own: str) -> bool:
-    return setting.genre in ("report", "reply") and bool(re.search(r"(?:发放|兑现|兑付|落实|减免|拨付|支付)[^,。;]{2,20}$", own)) \
+    return (
+        setting.genre in ("report", "reply")
+        and bool(re.search(r"(?:发放|兑现|兑付|落实|减免|拨付|支付)[^,。;]{2,20}$", own))
         and not re.search(r"标准|给予|每", own)
+    )
 
 
 _UNCLAIMED = ("元", "元/年", "元/月", "美元", "港元")
@@ -198,18 +252,34 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
-    if quantity.unit in _UNCLAIMED and quantity.bound != "<=" and (is_total(own) or _told_as_done(setting, own) or (re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own))):
+    if (
+        quantity.unit in _UNCLAIMED
+        and quantity.bound != "<="
+        and (
+            is_total(own)
+            or _told_as_done(setting, own)
+            or (re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own))
+        )
+    ):
         return False
     if re.search(r"人均(?:可支配|收入|消费|GDP|生产总值)|价格|均价|工资收入", own):
         return False
     if _SUBSIDY.search(own) or _SUBSIDY.search(after[:24]) or _STANDARD.search(own):
         return True
-    if re.search(r"^[^,。;]{0,6}(?:给予|发放|予以)|(?:给予|发放)[^,。;]{0,12}$", own) or re.match(r",给予[^,。;]{0,10}" + _SUBSIDY.pattern, setting.after(quantity)):
+    if re.search(r"^[^,。;]{0,6}(?:给予|发放|予以)|(?:给予|发放)[^,。;]{0,12}$", own) or re.match(
+        r",给予[^,。;]{0,10}" + _SUBSIDY.pattern, setting.after(quantity)
+    ):
         return True
     carried = _SUBSIDY.search(sentence_before) or _STANDARD.search(sentence_before)
     if "/" in quantity.unit:
-        return bool(carried) or setting.genre == "rule" or bool(_SUBSIDY.search(setting.text[setting.paragraph_start : quantity.start]))
-    return (bool(carried) and not _TOTAL.search(own) and setting.genre != "reply") or bool(carried and quantity.bound == "<=")
+        return (
+            bool(carried)
+            or setting.genre == "rule"
+            or bool(_SUBSIDY.search(setting.text[setting.paragraph_start : quantity.start]))
+        )
+    return (bool(carried) and not _TOTAL.search(own) and setting.genre != "reply") or bool(
+        carried and quantity.bound == "<="
+    )
 
 
 def governed_by_limit(setting: Setting, quantity: Quantity) -> bool:
@@ -226,8 +296,9 @@ _PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d
 _REPORTED_HEAD = re.compile(r"实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
 
 
-def kind_in_table(head: str, labels: str, caption: str, quantity: Quantity, genre: Genre, mode: Mode | None,
-                  year: int | None) -> tuple[Kind | None, int | None]:
+def kind_in_table(
+    head: str, labels: str, caption: str, quantity: Quantity, genre: Genre, mode: Mode | None, year: int | None
+) -> tuple[Kind | None, int | None]:
     """The kind of a table's figure and the year that its column stands for.
 
     Money under a benefit's name is a subsidy. A column of a year or a plan is a target; one of a past year, or of
@@ -236,11 +307,11 @@ def kind_in_table(head: str, labels: str, caption: str, quantity: Quantity, genr
     named = head + labels + caption
     found = re.search(r"20\d\d", head)
     column_year = int(found[0]) if found else None
-    if quantity.sort in ("money", "percent", "times", "months") and (_SUBSIDY.search(named) or _STANDARD.search(named)):
-        if not re.search(r"收入|投资|投入|覆盖率|占比|发放率|人均可支配", head + labels):
-            return (None if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels) else "subsidy"), None
-    if _CONTRIBUTION.search(head + labels):
+    if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels):
         return None, None
+    granted = quantity.sort != "count" and (_SUBSIDY.search(named) or _STANDARD.search(named))
+    if granted and not re.search(r"收入|投资|投入|覆盖率|占比|发放率", head + labels):
+        return "subsidy", None
     if _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):
         return "progress", None
     if _PLANNED_HEAD.search(head) or _PLANNED_HEAD.search(caption) or mode == "ahead":
@@ -254,14 +325,21 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     before = setting.before(quantity) + setting.text[quantity.start : quantity.end]
     if _DUTY.search(own[-30:]):
         return "target"
-    if quantity.sort == "money" and _BUDGETED.search(setting.text[setting.clause[0] : quantity.start]) and not re.search(r"力争|计划|目标|拟|争取", before):
+    if (
+        quantity.sort == "money"
+        and _BUDGETED.search(setting.text[setting.clause[0] : quantity.start])
+        and not re.search(r"力争|计划|目标|拟|争取", before)
+    ):
         return "progress"
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated
     last_back = max((m.end() for m in _BACKWARD.finditer(before)), default=-1)
     done = max((m.end() for m in _DONE.finditer(before)), default=-1)
-    last_forward = max((m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期")), default=-1)
+    last_forward = max(
+        (m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期")),
+        default=-1,
+    )
     if max(last_back, done) > last_forward:
         return "progress"
     if last_forward >= 0:

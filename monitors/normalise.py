@@ -13,27 +13,74 @@ from dataclasses import dataclass
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _ALIKE = {
-    "–": "-", "—": "-", "―": "-", "‐": "-", "‑": "-", "‒": "-", "─": "-", "━": "-", "−": "-", "﹣": "-",
-    "～": "~", "∼": "~", "〜": "~", "∶": ":", "︰": ":", "．": ".", "﹪": "%", "「": "“", "」": "”", "『": "“", "』": "”",
-    "﹙": "(", "﹚": ")", "｜": "|", "〇": "零", "○": "零", "萬": "万", "億": "亿", "個": "个", "張": "张", "﹒": ".",
-    "\x0b": "\n", "\x0c": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n", "\r": " ", "\t": " ",
-    "\u3000": " ", "\u00a0": " ", "\u00ad": " ", "\ufeff": " ", "\u2060": " ",
+    "–": "-",
+    "—": "-",
+    "―": "-",
+    "‐": "-",
+    "‑": "-",
+    "‒": "-",
+    "─": "-",
+    "━": "-",
+    "−": "-",
+    "﹣": "-",
+    "～": "~",
+    "∼": "~",
+    "〜": "~",
+    "∶": ":",
+    "︰": ":",
+    "．": ".",
+    "﹪": "%",
+    "「": "“",
+    "」": "”",
+    "『": "“",
+    "』": "”",
+    "﹙": "(",
+    "﹚": ")",
+    "｜": "|",
+    "〇": "零",
+    "○": "零",
+    "萬": "万",
+    "億": "亿",
+    "個": "个",
+    "張": "张",
+    "﹒": ".",
+    "\x0b": "\n",
+    "\x0c": "\n",
+    "\x85": "\n",
+    "\u2028": "\n",
+    "\u2029": "\n",
+    "\r": " ",
+    "\t": " ",
+    "\u3000": " ",
+    "\u00a0": " ",
+    "\u00ad": " ",
+    "\ufeff": " ",
+    "\u2060": " ",
 }
 _TABLE = _FULL_WIDTH | {ord(k): v for k, v in _ALIKE.items()} | dict.fromkeys(range(0x2000, 0x2010), " ")
 
 # What disappears: spaces (but one is kept between two Latin words or numbers), bold marks, separators of thousands.
-_GAPS = re.compile(r"(?P<kept>(?<=[0-9A-Za-z]) +(?=[0-9A-Za-z]))|[ \n]*\n[ \n]*| +|\*\*|(?<!\d{4})(?<=\d),(?=\d{3}(?!\d))")
+_GAPS = re.compile(
+    r"(?P<kept>(?<=[0-9A-Za-z]) +(?=[0-9A-Za-z]))|[ \n]*\n[ \n]*| +|\*\*|(?<!\d{4})(?<=\d),(?=\d{3}(?!\d))"
+)
 
 _ENDS = "。!?;:；：…!?”’)】》|"
-_TITLE_END = re.compile(r"(?:通知|办法|方案|措施|意见|细则|规定|答复|决定|公告|通告|计划|规划|报告|清单|要点|条例|函|标准|纲要)$")
+_TITLE_END = re.compile(
+    r"(?:通知|办法|方案|措施|意见|细则|规定|答复|决定|公告|通告|计划|规划|报告|清单|要点|条例|函|标准"
+    r"|纲要)$"
+)
 _STARTS = re.compile(
-    r"[一二三四五六七八九十]{1,3}(?:、|是|要|\))|[((]?[一二三四五六七八九十]{1,3}[))]|第[零一二三四五六七八九十百\d]{1,4}[章节条编部]"
-    r"|\d{1,2}(?:[.、)]\D|\.$)|\(\d{1,2}\)|[①-⑳]|【|--|附件|抄送|\||[(]?责任单位|\d{4}年\d{1,2}月\d{1,2}日|(?:扫一扫|主办|联系)"
+    r"[一二三四五六七八九十]{1,3}(?:、|是|要|\))|[((]?[一二三四五六七八九十]{1,3}[))]"
+    r"|第[零一二三四五六七八九十百\d]{1,4}[章节条编部]"
+    r"|\d{1,2}(?:[.、)]\D|\.$)|\(\d{1,2}\)|[①-⑳]|【|--|附件|抄送|\||[(]?责任单位|\d{4}年\d{1,2}月\d{1,2}日"
+    r"|(?:扫一扫|主办|联系)"
 )
 
 
 # A figure that a line break cuts in two: 1|26个, 48|支. The line before must be more than a number in a column.
-_SPLIT_FIGURE = re.compile(r"[^\n|]*[一-鿿][^\n|]{0,2}\d[余多万亿]?\n[\d%个家所张处人名项支户台套座条件辆万亿元余多公平]")
+_SPLIT_FIGURE = re.compile(
+    r"[^\n|]*[一-鿿][^\n|]{0,2}\d[余多万亿]?\n[\d%个家所张处人名项支户台套座条件辆万亿元余多公平]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +138,10 @@ def _continues(text: str, line: int, end: int, resume: int) -> bool:
     Short lines and titles are lines of their own.
     """
     before = text[line:end]
-    if _SPLIT_FIGURE.fullmatch(text[max(line, end - 7) : end] + "\n" + text[resume : resume + 1]) and text[end:resume].count("\n") <= 4:
+    if (
+        _SPLIT_FIGURE.fullmatch(text[max(line, end - 7) : end] + "\n" + text[resume : resume + 1])
+        and text[end:resume].count("\n") <= 4
+    ):
         return True
     if resume >= len(text) or len(before) < 12 or before[-1] in _ENDS or "|" in before:
         return False

@@ -1,8 +1,8 @@
 """Quantities in normalised text: numbers with units, ranges, lists that share a unit, rates, bounds.
 
-A small grammar, read in steps: *numbers* (`_read`), *ranges and shared units* (`_share`, `_ranges`), *rates*
-(`_rate`: 每床每月, 每千名), *bounds* (`_bound`) and *what it was before* (`_previous`). Each step takes what the step before
-made; nothing here knows what a measure is.
+A small grammar, read in steps: *numbers* (`_read`), *ranges and shared units* (`_share`, `_ranges`), *what it was
+before* (`_previous`), then for each one its *bound* (`_bound_before`) and its *rate* (`_rated`: 每床每月, 每千名). Each step
+takes what the step before made; nothing here knows what a measure is.
 """
 
 from __future__ import annotations
@@ -66,10 +66,73 @@ _MONEY = set(words("units", "money"))
 _DURATIONS = set(words("units", "durations")) - set(words("units", "counts"))
 _TIMES = ["月", "年", "日", "天", "周", "季度", "学期", "学年", "小时", "学年度", "年度", "季", "半年"]
 _EVENTS = ["次", "餐", "人次", "场", "期", "顿"]
-_THINGS = ["人", "床位", "床", "张", "户", "家", "所", "名", "位", "个", "平方米", "亩", "吨", "千瓦时", "辆", "台", "套", "项",
-           "件", "处", "座", "间", "例", "班", "对", "孩", "胎", "只", "头", "株", "份", "公里", "站", "支", "村", "社区", "企业",
-           "立方米", "斤", "公斤", "千克", "篇", "部", "条", "门", "公顷", "生", "栋", "千瓦", "机构", "单", "具", "度", "车",
-           "艘", "架", "岗", "棵", "羽", "学生", "床日", "标准箱", "单元", "梯", "宗"]
+_THINGS = [
+    "人",
+    "床位",
+    "床",
+    "张",
+    "户",
+    "家",
+    "所",
+    "名",
+    "位",
+    "个",
+    "平方米",
+    "亩",
+    "吨",
+    "千瓦时",
+    "辆",
+    "台",
+    "套",
+    "项",
+    "件",
+    "处",
+    "座",
+    "间",
+    "例",
+    "班",
+    "对",
+    "孩",
+    "胎",
+    "只",
+    "头",
+    "株",
+    "份",
+    "公里",
+    "站",
+    "支",
+    "村",
+    "社区",
+    "企业",
+    "立方米",
+    "斤",
+    "公斤",
+    "千克",
+    "篇",
+    "部",
+    "条",
+    "门",
+    "公顷",
+    "生",
+    "栋",
+    "千瓦",
+    "机构",
+    "单",
+    "具",
+    "度",
+    "车",
+    "艘",
+    "架",
+    "岗",
+    "棵",
+    "羽",
+    "学生",
+    "床日",
+    "标准箱",
+    "单元",
+    "梯",
+    "宗",
+]
 _PER_NAME = {"天": "日", "床位": "床", "度": "千瓦时", "季": "季度", "顿": "餐", "年度": "年", "学年度": "学年"}
 
 _NUMBER = re.compile(
@@ -81,14 +144,28 @@ _NUMBER = re.compile(
     r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十])"
 )
 _PER_AFTER = re.compile(
-    rf"(?:(?:/|每|·|\.|\(?)?(?:{alternation(_THINGS + _EVENTS + _TIMES)})(?:[)]|(?=[/每·.])|(?![一-鿿]{{0}}[a-z])))")
-_SLASH = re.compile(rf"/(?:\(|每)?(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})"
-                    rf"(?:[/·.*每](?P<b>{alternation(_THINGS + _EVENTS + _TIMES)}))?(?:[/·.每](?P<c>{alternation(_TIMES)}))?\)?")
-_EACH_AFTER = re.compile(rf"每(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})(?:每(?P<b>{alternation(_THINGS + _EVENTS + _TIMES)}))?")
-_AFTER = {bound: re.compile(r"(?:\(含[^()]{0,4}\))?" + alternation(found)) for bound, found in mapping("bounds", "after").items()}
-_BEFORE: tuple[tuple[str, Bound], ...] = tuple(sorted(
-    ((word, bound) for bound, found in mapping("bounds", "before").items() for word in found),
-    key=lambda pair: -len(pair[0])))
+    rf"(?:(?:/|每|·|\.|\(?)?(?:{alternation(_THINGS + _EVENTS + _TIMES)})(?:[)]|(?=[/每·.])"
+    rf"|(?![一-鿿]{{0}}[a-z])))"
+)
+_SLASH = re.compile(
+    rf"/(?:\(|每)?(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})"
+    rf"(?:[/·.*每](?P<b>{alternation(_THINGS + _EVENTS + _TIMES)}))?(?:[/·.每](?P<c>"
+    rf"{alternation(_TIMES)}))?\)?"
+)
+_EACH_AFTER = re.compile(
+    rf"每(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})(?:每(?P<b>"
+    rf"{alternation(_THINGS + _EVENTS + _TIMES)}))?"
+)
+_AFTER = {
+    bound: re.compile(r"(?:\(含[^()]{0,4}\))?" + alternation(found))
+    for bound, found in mapping("bounds", "after").items()
+}
+_BEFORE: tuple[tuple[str, Bound], ...] = tuple(
+    sorted(
+        ((word, bound) for bound, found in mapping("bounds", "before").items() for word in found),
+        key=lambda pair: -len(pair[0]),
+    )
+)
 _ANY_BEFORE = re.compile(alternation(word for word, _ in _BEFORE))
 _PEOPLE = re.compile(r"(?:户籍|常住|参保|名|位)?[一-鿿、]{0,9}?" + alternation(words("people", "nouns")))
 _VISITS = re.compile(r"[一-鿿]{1,4}?人次")
@@ -96,22 +173,70 @@ _LOST = re.compile(r"[一-鿿、]{1,14}?" + alternation(words("things", "nouns")
 _LOST_CUE = re.compile(rf"(?:{alternation(words('time', 'doing'))}|等|共|有)了?$")
 _DOING_NEAR = re.compile(rf"(?:{alternation(words('time', 'doing'))}|共|现?有|由|拥有|达到?)[^,。;:\n]{{0,10}}$")
 _DOING_HERE = re.compile(rf"(?:{alternation(words('time', 'doing'))})(?:了|成|出)?(?:近|超|约|逾|不少于|至少)?$")
-_COUNTED_LOOSELY = {"个", "项", "种", "类", "方面", "批", "组", "门", "条", "套", "张", "次", "部", "道", "团", "队", "对", "群", "份",
-                    "期", "节", "集", "件", "步", "片", "班", "本", "课", "堂", "口", "位", "点", "层", "面", "倍"}
-_ABSTRACT = re.compile(r"(?:方面|维护|意识|阶段|环节|层次|层面|问题|原则|坚持|确保|转变|关系|机制|体系|制度|方向|领域|结合|方式|要求|任务|文明|自信"
-                       r"|重大|一致|优先|责任|目标|转型|率先|高地|清单|行动|优势|短板|关键)")
+_COUNTED_LOOSELY = {
+    "个",
+    "项",
+    "种",
+    "类",
+    "方面",
+    "批",
+    "组",
+    "门",
+    "条",
+    "套",
+    "张",
+    "次",
+    "部",
+    "道",
+    "团",
+    "队",
+    "对",
+    "群",
+    "份",
+    "期",
+    "节",
+    "集",
+    "件",
+    "步",
+    "片",
+    "班",
+    "本",
+    "课",
+    "堂",
+    "口",
+    "位",
+    "点",
+    "层",
+    "面",
+    "倍",
+}
+_ABSTRACT = re.compile(
+    r"(?:方面|维护|意识|阶段|环节|层次|层面|问题|原则|坚持|确保|转变|关系|机制|体系|制度|方向|领域|结合"
+    r"|方式|要求|任务|文明|自信"
+    r"|重大|一致|优先|责任|目标|转型|率先|高地|清单|行动|优势|短板|关键)"
+)
 
 _CLAUSE_END = ",。;:!?\n|()"
 _RANGE_MARK = re.compile(r"--?|~|至|到")
 _LIST_MARK = re.compile(r"[、和及与或/]|以及|或者|和/或|,(?=\d)")
 _EACH = re.compile(
-    rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
+    rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1"
+    rf"|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
     rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)})(?![升加度])"
-    rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;|]{{0,6}}限额)))|(?P<month>月度(?=[^,。;|]{{0,8}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)")
-_BASE = re.compile(r"每?(?P<n>[百千万]|十万|百万|(?<=每)\d+万?|(?<=每)[一二三四五六七八九十百千万]+)(?P<noun>名|位|人口|人|常住人口|户|张|个|平方公里|平方米|公里|件|辆|亩|家)?"
-                   r"(?=[一-鿿]{2,})")
-_BASE_SEEN = re.compile(r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口|户|张|个|平方公里|公里|件|辆|亩|家|老年)"
-                        r"|(?<![\d几数上近超逾一-九十])[千万]人口|(?<![\d几数上近超逾一-九十])[千万]人(?=[一-鿿]{2,12}数)")
+    rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;"
+    rf"|]{{0,6}}限额)))|(?P<month>月度(?=[^,。;|]{{0,8}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)"
+)
+_BASE = re.compile(
+    r"每?(?P<n>[百千万]|十万|百万|(?<=每)\d+万?|(?<=每)[一二三四五六七八九十百千万]+)(?P<noun>名|位|人口"
+    r"|人|常住人口|户|张|个|平方公里|平方米|公里|件|辆|亩|家)?"
+    r"(?=[一-鿿]{2,})"
+)
+_BASE_SEEN = re.compile(
+    r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口"
+    r"|户|张|个|平方公里|公里|件|辆|亩|家|老年)"
+    r"|(?<![\d几数上近超逾一-九十])[千万]人口"
+    r"|(?<![\d几数上近超逾一-九十])[千万]人(?=[一-鿿]{2,12}数)"
+)
 
 
 def find_quantities(text: str) -> tuple[Quantity, ...]:
@@ -297,13 +422,18 @@ def _share(text: str, tokens: list[_Token]) -> list[_Token]:
         following = shared[-1] if shared else None
         if following and not token.unit and following.unit and not token.chinese and _joined(text, token, following):
             scale = following.scale if token.scale == 1 else token.scale
-            if token.scale == 1 and _RANGE_MARK.fullmatch(text[token.end : following.start]) and \
-                    token.value * scale > (following.high or following.value) * following.scale:
+            if (
+                token.scale == 1
+                and _RANGE_MARK.fullmatch(text[token.end : following.start])
+                and token.value * scale > (following.high or following.value) * following.scale
+            ):
                 scale = 1.0
             token = replace(token, unit=following.unit, scale=scale, per=following.per)
         shared.append(token)
     ordered = shared[::-1]
-    return [ordered[i] if i == 0 else replace(t, linked=_listed(text, ordered[i - 1], t)) for i, t in enumerate(ordered)]
+    return [
+        ordered[i] if i == 0 else replace(t, linked=_listed(text, ordered[i - 1], t)) for i, t in enumerate(ordered)
+    ]
 
 
 def _joined(text: str, left: _Token, right: _Token) -> bool:
@@ -313,7 +443,9 @@ def _joined(text: str, left: _Token, right: _Token) -> bool:
 
 def _listed(text: str, left: _Token, right: _Token) -> bool:
     between = text[left.end : right.start]
-    return len(between) <= 12 and bool(re.fullmatch(rf"(?:{_LIST_MARK.pattern})(?:最高|不超过|每[一-鿿]|分别|给予)*", between))
+    return len(between) <= 12 and bool(
+        re.fullmatch(rf"(?:{_LIST_MARK.pattern})(?:最高|不超过|每[一-鿿]|分别|给予)*", between)
+    )
 
 
 def _ranges(text: str, tokens: list[_Token]) -> list[_Token]:
@@ -323,8 +455,14 @@ def _ranges(text: str, tokens: list[_Token]) -> list[_Token]:
         last = out[-1] if out else None
         if last and last.high is None and _is_range(text, last, token):
             scale_free = replace(last, value=last.value * last.scale, scale=1, high=token.value * token.scale)
-            out[-1] = replace(scale_free, end=token.end, tail=token.tail, after=token.after, per=token.per or last.per,
-                              unit=token.unit)
+            out[-1] = replace(
+                scale_free,
+                end=token.end,
+                tail=token.tail,
+                after=token.after,
+                per=token.per or last.per,
+                unit=token.unit,
+            )
             continue
         out.append(token)
     return out
@@ -340,8 +478,11 @@ def _is_range(text: str, left: _Token, right: _Token) -> bool:
     return not changing or text.startswith("不等", right.end)
 
 
-_RISE = re.compile(r"(?:\([^()]{0,12}\)|[一-鿿]{0,6}?)(?:提高|增加|增|上升|提升|上调|调整|扩大|增长|扩|升|调|降|下降|降低|减少|下调|压减|缩短|压缩|扩展|扩容|发展|拓展)?[一-鿿]{0,3}?(?:到|至|为)"
-                   r"(?:了|每[一-鿿]){0,3}[一-鿿]{0,4}$")
+_RISE = re.compile(
+    r"(?:\([^()]{0,12}\)|[一-鿿]{0,6}?)(?:提高|增加|增|上升|提升|上调|调整|扩大|增长|扩|升|调|降|下降|降低"
+    r"|减少|下调|压减|缩短|压缩|扩展|扩容|发展|拓展)?[一-鿿]{0,3}?(?:到|至|为)"
+    r"(?:了|每[一-鿿]){0,3}[一-鿿]{0,4}$"
+)
 
 
 def _previous(text: str, tokens: list[_Token]) -> list[_Token]:
@@ -395,11 +536,19 @@ def _quantity(text: str, masked: str, token: _Token, before: Quantity | None, ba
     unit, start = _rated(text, masked, token, sort, before, linked, (clause, start), bases)
     low, high = token.value * token.scale, token.high
     return Quantity(
-        start=start, end=token.end, number=token.start, tail=token.tail,
+        start=start,
+        end=token.end,
+        number=token.start,
+        tail=token.tail,
         value=None if high is not None else round_value(low),
-        min=None if high is None else round_value(low), max=None if high is None else round_value(high),
-        unit=unit, bound=bound, sort=sort,
-        previous=None if token.previous is None else round_value(token.previous), linked=linked)
+        min=None if high is None else round_value(low),
+        max=None if high is None else round_value(high),
+        unit=unit,
+        bound=bound,
+        sort=sort,
+        previous=None if token.previous is None else round_value(token.previous),
+        linked=linked,
+    )
 
 
 def _clause_start(text: str, position: int) -> int:
@@ -439,7 +588,11 @@ def _sort(text: str, token: _Token) -> Sort | None:
         return "count"
     if unit in ("小时", "个小时"):
         bounded = _bound_before(text, token.start, max(0, token.start - 12))[0] != "="
-        return "count" if bounded and _SERVICE_TIME.search(window) and not re.match(r"[内前后]", text[token.end : token.end + 1]) else None
+        return (
+            "count"
+            if bounded and _SERVICE_TIME.search(window) and not re.match(r"[内前后]", text[token.end : token.end + 1])
+            else None
+        )
     return None if unit in _DURATIONS else "count"
 
 
@@ -449,8 +602,12 @@ def _complete(text: str, token: _Token) -> bool:
 
 
 _GAP_OK = re.compile(
-    rf"(?:每[一-鿿]{{1,2}}|为|达到?|有|可|获得?|的|其|设有?|(?:当地|本市|本省|全市|上年度?|同期)(?:的)?|给予|补贴|补助|奖励|资助|安排|支持|提供|一次性|发放|配备|配置|建设|建成|建有|建|设置|设立"
-    rf"|打造|培育|新增|创建|完成|开展|组织|举办|成立|引进|拥有|增加|提高|提升|增长|到|完善|改造|支付|不|得|再|各|选择|确定|具备|保持|稳定|在|实现|保留|接受|享受|提取|报销|申报|推荐|覆盖|服务|培养|培训|入住|容纳|人均|△|{HIDDEN})*")
+    rf"(?:每[一-鿿]{{1,2}}|为|达到?|有|可|获得?|的|其|设有?|(?:当地|本市|本省|全市|上年度?|同期)(?:的)?"
+    rf"|给予|补贴|补助|奖励|资助|安排|支持|提供|一次性|发放|配备|配置|建设|建成|建有|建|设置|设立"
+    rf"|打造|培育|新增|创建|完成|开展|组织|举办|成立|引进|拥有|增加|提高|提升|增长|到|完善|改造|支付|不|得"
+    rf"|再|各|选择|确定|具备|保持|稳定|在|实现|保留|接受|享受|提取|报销|申报|推荐|覆盖|服务|培养|培训|入住"
+    rf"|容纳|人均|△|{HIDDEN})*"
+)
 
 
 _GAP_OF = re.compile(r"[一-鿿]{1,16}的")  # 不低于上年度补贴总额的20%
@@ -475,7 +632,12 @@ def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
         gap = window[at + len(word) :]
         if bound in ("~", "<", ">") and gap and not re.fullmatch(r"(?:为|到|了|每[一-鿿]{1,2})*", gap):
             continue
-        if gap and not _GAP_OK.fullmatch(gap) and not _GAP_OF.fullmatch(gap) and not (word in ("至少", "最少", "起码") and re.fullmatch(r"[一-鿿]{1,5}", gap)):
+        if (
+            gap
+            and not _GAP_OK.fullmatch(gap)
+            and not _GAP_OF.fullmatch(gap)
+            and not (word in ("至少", "最少", "起码") and re.fullmatch(r"[一-鿿]{1,5}", gap))
+        ):
             continue
         start = position - len(window) + at
         if word in ("不超过",) and window[max(0, at - 2) : at] in ("最高", "最长", "累计"):
@@ -484,8 +646,16 @@ def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
     return "=", position
 
 
-def _rated(text: str, masked: str, token: _Token, sort: Sort, before: Quantity | None, linked: bool,
-           span: tuple[int, int], bases: dict[int, str]) -> tuple[str, int]:
+def _rated(
+    text: str,
+    masked: str,
+    token: _Token,
+    sort: Sort,
+    before: Quantity | None,
+    linked: bool,
+    span: tuple[int, int],
+    bases: dict[int, str],
+) -> tuple[str, int]:
     """The unit with what it is per, and where the quote begins once a rate that touches the number is taken in."""
     clause, start = span
     name = canonical_units().get(token.unit, token.unit)
@@ -504,7 +674,11 @@ def _rated(text: str, masked: str, token: _Token, sort: Sort, before: Quantity |
         per = _head_rates(masked, token.start, clause)
     if not set(per) - {*_TIMES, "日"}:
         per = per + _trigger(masked, token.start)
-    if rates and token.start - rates[-1].end() <= 6 and not any(c in text[rates[-1].end() : token.start] for c in ",。;"):
+    if (
+        rates
+        and token.start - rates[-1].end() <= 6
+        and not any(c in text[rates[-1].end() : token.start] for c in ",。;")
+    ):
         start = min(start, _first_touching(rates, token.start))
     return "/".join([name, *ordered_rates(per)]), start
 
@@ -555,22 +729,35 @@ def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
         return False
     if len(own) <= 8 and _ADDS.search(own):
         return True
-    return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(re.search(r"再(?:增加|给予|奖励)?$", own))
+    return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(
+        re.search(r"再(?:增加|给予|奖励)?$", own)
+    )
 
 
 def _head_rates(masked: str, position: int, clause: int) -> list[str]:
-    """The rate that a clause before gave: to a cap that says nothing else (…每人每次…,最高不超过3元), and to what stands
-    after its colon (每年支付限额标准:高血压600元)."""
+    """The rate that a clause before gave.
+
+    It holds for a cap that says nothing else (…每人每次…,最高不超过3元) and for what stands after its colon
+    (每年支付限额标准:高血压600元).
+    """
     floor = max(0, position - 80)
     head_end = clause - 1
-    if clause <= floor or masked[head_end] not in ",:、" or re.search(r"一次性|总|合计|投资|投入|资金", masked[clause:position]):
+    if (
+        clause <= floor
+        or masked[head_end] not in ",:、"
+        or re.search(r"一次性|总|合计|投资|投入|资金", masked[clause:position])
+    ):
         return []
     start = max(masked.rfind(mark, floor, head_end) for mark in "。;\n!?|") + 1
     if masked[head_end] == "," and not (position - clause <= 8 and _ADDS.search(masked[clause:position])):
         return []
     if masked[head_end] != "," and ":" not in masked[start:clause]:
         return []
-    seen = list(_EACH.finditer(masked, max(start, floor), head_end if masked[head_end] == "," else masked.rfind(":", start, clause)))
+    seen = list(
+        _EACH.finditer(
+            masked, max(start, floor), head_end if masked[head_end] == "," else masked.rfind(":", start, clause)
+        )
+    )
     last = [rate for rate in seen if rate["each"] and seen[-1].start() - rate.start() <= 6]
     return [name for rate in last for name in _rate_names(rate)]
 
@@ -586,7 +773,9 @@ def _trigger(masked: str, position: int) -> list[str]:
     return _rate_names(found[-1])
 
 
-def _with_base(text: str, name: str, token: _Token, clause: int, before: Quantity | None, linked: bool, bases: dict[int, str]) -> str:
+def _with_base(
+    text: str, name: str, token: _Token, clause: int, before: Quantity | None, linked: bool, bases: dict[int, str]
+) -> str:
     for end in range(token.start, clause - 1, -1):
         if end in bases:
             return f"{name}/{bases[end]}"

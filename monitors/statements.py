@@ -72,8 +72,15 @@ def _read(source: str, title: str, published_on: date | None) -> _Reading:
     year = published_on.year if published_on else _year_of(title or normal.text[:1500])
     found = paragraphs(normal.text, year) or (Paragraph(0, len(normal.text), 9),)
     return _Reading(
-        source, normal, genre_of(normalise(title).text, normal.text), year, found,
-        tuple(p.start for p in found), responsibilities(normal.text, found), {})
+        source,
+        normal,
+        genre_of(normalise(title).text, normal.text),
+        year,
+        found,
+        tuple(p.start for p in found),
+        responsibilities(normal.text, found),
+        {},
+    )
 
 
 _HEAD_YEAR = (
@@ -145,7 +152,9 @@ def _dealt_out(text: str, place: _Place, plain: Sequence[Quantity], index: int) 
     while first > 0 and plain[first - 1].number >= place.clause[0]:
         first -= 1
     dealt = [q for q in plain[first : first + _NEIGHBOURS] if q.number < place.clause[1] or q.linked]
-    names = subjects.distributed(text, place.clause if first == index else subjects.clause_of(text, plain[first], place.sentence), dealt)
+    names = subjects.distributed(
+        text, place.clause if first == index else subjects.clause_of(text, plain[first], place.sentence), dealt
+    )
     return names[index - first] if names and index - first < len(names) else None
 
 
@@ -155,33 +164,67 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
     `last` is the statement before it in its sentence."""
     quantity, day = place.quantity, _deadline(reading, place.paragraph, place.quantity)
     carried = last is not None and last.kind == "subsidy" and last.quantity.sort == quantity.sort
-    setting = Setting(reading.normal.text, place.sentence, place.clause, reading.genre, place.paragraph.mode, reading.year,
-                      day.year if day else None, place.paragraph.start, carried)
+    setting = Setting(
+        reading.normal.text,
+        place.sentence,
+        place.clause,
+        reading.genre,
+        place.paragraph.mode,
+        reading.year,
+        day.year if day else None,
+        place.paragraph.start,
+        carried,
+    )
     head = _list_head(reading, place.paragraph)
     money_follows = any(q.sort == "money" for q in place.following)
     figure_follows = any(q.number < place.clause[1] for q in place.following)
-    if _HEADS_OF_CONDITIONS.search(head) or kinds.is_contribution(setting, quantity) \
-            or kinds.is_condition(setting, quantity, money_follows, figure_follows):
+    if (
+        _HEADS_OF_CONDITIONS.search(head)
+        or kinds.is_contribution(setting, quantity)
+        or kinds.is_condition(setting, quantity, money_follows, figure_follows)
+    ):
         return None
     listed = last is not None and quantity.linked and last.quantity.sort == quantity.sort
     kind = last.kind if last and listed else kinds.kind_of(setting, quantity)
-    if kind == "subsidy" and (kinds.governed_by_limit(setting, quantity) or (quantity.sort == "money" and kinds.limits(head))) and quantity.bound == "=":
+    if (
+        kind == "subsidy"
+        and (kinds.governed_by_limit(setting, quantity) or (quantity.sort == "money" and kinds.limits(head)))
+        and quantity.bound == "="
+    ):
         quantity = replace(quantity, bound="<=")
     place = replace(place, quantity=quantity)
     if kind == "subsidy":
-        return replace(last, quantity=quantity) if last and listed and last.kind == "subsidy" else _benefit(reading, place, last)
+        return (
+            replace(last, quantity=quantity)
+            if last and listed and last.kind == "subsidy"
+            else _benefit(reading, place, last)
+        )
     return _plain(reading, place, kind, day if kind == "target" else None, last.subject if last else "")
 
 
 def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement:
     text, quantity, clause, sentence = reading.normal.text, place.quantity, place.clause, place.sentence
     spoken = last.subject if last and last.kind == "subsidy" else ""
-    subject = subjects.subject_of_benefit(text, quantity, clause, sentence, place.paragraph.start, spoken, place.floor,
-                                          _heading(text, place.paragraph, sentence[0]))
+    subject = subjects.subject_of_benefit(
+        text,
+        quantity,
+        clause,
+        sentence,
+        place.paragraph.start,
+        spoken,
+        place.floor,
+        _heading(text, place.paragraph, sentence[0]),
+    )
     return _Statement(
-        "subsidy", subject, quantity, _said_in(reading, place.paragraph, quantity, sentence),
+        "subsidy",
+        subject,
+        quantity,
+        _said_in(reading, place.paragraph, quantity, sentence),
         subjects.recipient_of(text, quantity, clause, sentence),
-        _printed(reading, subjects.condition_of(text, quantity, clause, sentence)), _bodies(reading, quantity), sentence)
+        _printed(reading, subjects.condition_of(text, quantity, clause, sentence)),
+        _bodies(reading, quantity),
+        sentence,
+    )
 
 
 def _plain(reading: _Reading, place: _Place, kind: Kind, day: date | None, spoken: str) -> _Statement:
@@ -199,7 +242,9 @@ def _printed(reading: _Reading, span: tuple[int, int] | None) -> str | None:
 
 
 _HEADS_OF_CONDITIONS = re.compile(
-    r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|资格|对象|扶持|准入)[^。\n]{0,30}(?:条件|情形)[^。\n]{0,14}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$")
+    r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|资格|对象|扶持|准入)[^。\n]{0,30}(?:条件"
+    r"|情形)[^。\n]{0,14}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$"
+)
 
 
 def _list_head(reading: _Reading, paragraph: Paragraph) -> str:
@@ -219,7 +264,11 @@ def _heading(text: str, paragraph: Paragraph, sentence: int) -> str:
     if paragraph.level == TEXT_LEVEL or sentence <= paragraph.start:
         return ""
     end = text.find("。", paragraph.start, paragraph.start + 30)
-    return subjects.tidy(text[paragraph.start : end]) if 0 <= end < sentence and "," not in text[paragraph.start : end] else ""
+    return (
+        subjects.tidy(text[paragraph.start : end])
+        if 0 <= end < sentence and "," not in text[paragraph.start : end]
+        else ""
+    )
 
 
 def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> date | None:
@@ -254,14 +303,33 @@ def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Sta
     text = reading.normal.text
     for entry in tables.read_tables(text, reading.paragraphs, quantities):
         paragraph = reading.paragraph_at(entry.quantity.number)
-        kind, year = kinds.kind_in_table(entry.head, "".join(entry.labels), entry.caption, entry.quantity, reading.genre,
-                                         paragraph.mode, reading.year)
+        kind, year = kinds.kind_in_table(
+            entry.head,
+            "".join(entry.labels),
+            entry.caption,
+            entry.quantity,
+            reading.genre,
+            paragraph.mode,
+            reading.year,
+        )
         if kind is None:
             continue
-        bound = "<=" if kind == "subsidy" and kinds.limits(entry.head + entry.caption) and entry.quantity.bound == "=" else entry.quantity.bound
+        bound = (
+            "<="
+            if kind == "subsidy" and kinds.limits(entry.head + entry.caption) and entry.quantity.bound == "="
+            else entry.quantity.bound
+        )
         day = date(year or paragraph.year or 0, 12, 31) if kind == "target" and (year or paragraph.year) else None
-        yield _Statement(kind, entry.subject or subjects.UNNAMED, replace(entry.quantity, bound=bound), day, None, None,
-                         _bodies(reading, entry.quantity), entry.row)
+        yield _Statement(
+            kind,
+            entry.subject or subjects.UNNAMED,
+            replace(entry.quantity, bound=bound),
+            day,
+            None,
+            None,
+            _bodies(reading, entry.quantity),
+            entry.row,
+        )
 
 
 # --- measures ---------------------------------------------------------------------------------------------
@@ -280,20 +348,40 @@ def _grouped(statements: Sequence[_Statement]) -> Iterable[list[_Statement]]:
 
 
 def _tier(one: _Statement, two: _Statement) -> bool:
-    return (one.kind == two.kind == "subsidy" and one.subject == two.subject and one.sentence == two.sentence
-            and one.recipient == two.recipient and one.quantity.sort == two.quantity.sort)
+    return (
+        one.kind == two.kind == "subsidy"
+        and one.subject == two.subject
+        and one.sentence == two.sentence
+        and one.recipient == two.recipient
+        and one.quantity.sort == two.quantity.sort
+    )
 
 
 def _measure(reading: _Reading, group: list[_Statement]) -> Measure:
     first = group[0]
     start, end = reading.normal.span(*first.sentence)
     return Measure(
-        kind=first.kind, subject=first.subject or subjects.UNNAMED, figures=tuple(_figure(reading, s.quantity) for s in group),
-        deadline=first.deadline, recipient=first.recipient, condition=first.condition, bodies=first.bodies,
-        sentence=reading.source[start:end].strip())
+        kind=first.kind,
+        subject=first.subject or subjects.UNNAMED,
+        figures=tuple(_figure(reading, s.quantity) for s in group),
+        deadline=first.deadline,
+        recipient=first.recipient,
+        condition=first.condition,
+        bodies=first.bodies,
+        sentence=reading.source[start:end].strip(),
+    )
 
 
 def _figure(reading: _Reading, quantity: Quantity) -> Figure:
     start, end = reading.normal.span(quantity.start, quantity.end)
-    return Figure(value=quantity.value, min=quantity.min, max=quantity.max, unit=quantity.unit, bound=quantity.bound,
-                  quote=reading.source[start:end], start=start, end=end, previous=quantity.previous)
+    return Figure(
+        value=quantity.value,
+        min=quantity.min,
+        max=quantity.max,
+        unit=quantity.unit,
+        bound=quantity.bound,
+        quote=reading.source[start:end],
+        start=start,
+        end=end,
+        previous=quantity.previous,
+    )

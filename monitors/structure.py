@@ -59,6 +59,11 @@ class Responsibility:
     names: tuple[str, ...]
 
 
+_TITLE_CLOSE = r"(?:\(.{1,12}\)|[》”])*(?:的?(?:通知|公告|通告))?$"
+_RULE_TITLE = re.compile(alternation(words("genre", "rule")) + _TITLE_CLOSE, re.M)
+_PLAN_TITLE = re.compile(alternation(words("genre", "plan")) + _TITLE_CLOSE, re.M)
+
+
 def genre_of(title: str, text: str) -> Genre:
     """What kind of document it is, from its title, else from its head: only the first lines are looked at.
 
@@ -71,13 +76,10 @@ def genre_of(title: str, text: str) -> Genre:
         return "report"
     if re.search(r"(?:^|\n)第一条", text[:6000]):
         return "rule"
-    names: list[tuple[int, Genre]] = []
-    for name in ("rule", "plan"):
-        for line in head.split("\n"):
-            if found := re.search(alternation(words("genre", name)) + r"(?:的通知|\(.{1,12}\)|》|”)*的?(?:通知|公告|通告)?$", line):
-                names.append((found.start(), name))  # type: ignore[arg-type]
-    if names:
-        return names[0][1]
+    if _RULE_TITLE.search(head):
+        return "rule"
+    if _PLAN_TITLE.search(head):
+        return "plan"
     return "rule" if re.search(r"标准|补贴|补助|奖励|办法", head[:200]) and "通知" in head else "unknown"
 
 
@@ -135,7 +137,10 @@ def _mode(heading: str) -> Mode | None:
     return "ahead" if ahead else "back" if back else None
 
 
-_HEADING_YEAR = re.compile(r"(20\d\d)年(?:度|的)?(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事|部署|展望))|(今年)(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事))")
+_HEADING_YEAR = re.compile(
+    r"(20\d\d)年(?:度|的)?(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事|部署|展望))"
+    r"|(今年)(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事))"
+)
 
 
 def _year_of(heading: str, year: int | None) -> int | None:
@@ -168,10 +173,13 @@ def sentence_span(text: str, position: int, paragraph: Paragraph) -> tuple[int, 
 
 _DEADLINE = re.compile(
     r"(?P<not>截至|截止到?|自|从|于|《)?(?P<to>到|至|在|力争|确保)?"
-    r"(?:(?P<from>20\d\d)年?[-~至到])?(?P<year>20\d\d)年(?P<span>[-~至到](?P<until>20\d\d)年)?(?:(?P<month>\d{1,2})月(?P<day>\d{1,2}日)?)?"
+    r"(?:(?P<from>20\d\d)年?[-~至到])?(?P<year>20\d\d)年(?P<span>[-~至到](?P<until>20\d\d)年)?(?:(?P<month>"
+    r"\d{1,2})月(?P<day>\d{1,2}日)?)?"
     r"(?P<close>年底|底|末)?(?P<before>之?前)?(?P<off>起|以来|开始|度|版|至今|第|修订|印发|出台|\))?"
     r"|(?P<plan>“?(?P<five>[一二三四五六七八九十]{1,3})五”?(?:期间|时期|期末|末))(?P<since>以来)?"
-    r"|(?P<this>今年|本年度?|年内|年底前|年底)(?:(?P<tmonth>\d{1,2})月)?(?:年底|底|末)?前?(?P<toff>以来|起|\d|上半年|一季度|前)?")
+    r"|(?P<this>今年|本年度?|年内|年底前|年底)(?:(?P<tmonth>\d{1,2})月)?(?:年底|底|末)?前?(?P<toff>以来|起"
+    r"|\d|上半年|一季度|前)?"
+)
 
 
 def deadlines(text: str, paragraph: Paragraph, year: int | None) -> tuple[Deadline, ...]:
@@ -193,7 +201,9 @@ def _named_day(text: str, match: re.Match[str], paragraph: Paragraph) -> date | 
     bounded = match["to"] or match["close"] or match["before"] or match["span"] or match["from"]
     opens = match.start() == paragraph.start or text[match.start() - 1] in "。,;:!?、)□”"
     follows = text[match.end() : match.end() + 1]
-    if not bounded and not (opens and not match["month"] and (follows == "," or re.match(r"[全力计拟将新我各]", follows))):
+    if not bounded and not (
+        opens and not match["month"] and (follows == "," or re.match(r"[全力计拟将新我各]", follows))
+    ):
         return None
     if match["to"] == "在" and not (match["close"] or match["before"]):
         return None
@@ -222,7 +232,10 @@ def _last_day(year: int, month: str | None, day: str | None) -> date | None:
 _LABEL = re.compile(rf"(?P<open>[(〔\[【])?(?:{alternation(words('bodies', 'labels'))}):")
 _NOTE = re.compile(r"〈[^〈〉]*(?:〉|$)|<[^<>]*>|\((?=[^()]*(?:含|下同|牵头|配合|负责|以下|按职责))[^()]*\)")
 _ENDING = alternation(words("bodies", "endings"))
-_LOST_MARK = re.compile(rf"(?<=[局厅委会府联心])(?={alternation(words('bodies', 'starts'))})|(?<=局)(?![^局]{{0,8}}分局)|(?={alternation(words('bodies', 'alone'))}$)")
+_LOST_MARK = re.compile(
+    rf"(?<=[局厅委会府联心])(?={alternation(words('bodies', 'starts'))})|(?<=局)(?![^局]{{0,8}}分局)"
+    rf"|(?={alternation(words('bodies', 'alone'))}$)"
+)
 
 
 def responsibilities(text: str, found: tuple[Paragraph, ...]) -> tuple[Responsibility, ...]:
@@ -292,5 +305,8 @@ def split_bodies(printed: str) -> tuple[str, ...]:
         pieces = [piece for piece in _LOST_MARK.split(name) if piece]
         whole = all(re.search(rf"{_ENDING}$", piece) for piece in pieces[:-1])
         names.extend(pieces if whole else [name])
-    clean = (re.sub(r"^(?:等|会同)|(?:等(?:部门|单位)?|按职责分工(?:负责)?|负责|牵头|配合)$", "", n.strip("〈〉()□ ")) for n in names)
+    clean = (
+        re.sub(r"^(?:等|会同)|(?:等(?:部门|单位)?|按职责分工(?:负责)?|负责|牵头|配合)$", "", n.strip("〈〉()□ "))
+        for n in names
+    )
     return tuple(dict.fromkeys(n for n in clean if 1 < len(n) <= 40))

@@ -1,7 +1,7 @@
 """What a figure measures, who gets it, and on what condition: the words around a quantity, cut to size.
 
-A count names what follows it (331家医疗卫生机构…) or, at the end of its clause, what precedes it (家庭养老床位7000余张);
-a rate names what precedes it; an amount names its recipient and the kind of benefit.
+A count names what follows it (331家医疗卫生机构…) or, at the end of its clause, what precedes it
+(家庭养老床位7000余张); a rate names what precedes it; an amount names its recipient and the kind of benefit.
 """
 
 from __future__ import annotations
@@ -13,30 +13,99 @@ from monitors.vocabulary import alternation, any_of, words
 
 UNNAMED = "未注明"  # a figure that stands alone: a cell without row or column names
 _LONGEST = 32
-_DATE = r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
+_DATE = (
+    r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?"
+    r"(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
+)
 _LEAD = re.compile(
-    rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将|计划(?!生育)|要|拟|即|对|把|按照?|"
-    rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再|每年|每月|年均|使|让|为了?|由|其(?!他)|:|”|了|的|实现(?=市|省|区|县|乡|村|全)|原则上)")
+    rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来"
+    rf"|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将"
+    rf"|计划(?!生育)|要|拟|即|对|把|按照?|"
+    rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]"
+    rf"|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再"
+    rf"|每年|每月|年均|使|让|为了?|由|其(?!他)|:|”|了|的|实现(?=市|省|区|县|乡|村|全)|原则上)"
+)
 _TAIL = re.compile(
-    r"(?:达到?|为|是|(?<!公)共计?|总计|合计|累计|(?<![节签预])约|(?<!附)近|超过?|(?<![国所公私])有|等|实现|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
-    r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升|(?<!新)增|提|扩大|就)$")
-_OPENING_VERB = re.compile(r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导|推动|推进|打造|建设|培育|推出|选送|完成|组织|实施|开展|举办|建成|发布|整合)+(?=[一-鿿“]{4})")
-_PREDICATE = re.compile(r"^(?:促进|开展|用于|以及|以|为|左右|主要|重点|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)")
+    r"(?:达到?|为|是|(?<!公)共计?|总计|合计|累计|(?<![节签预])约|(?<!附)近|超过?|(?<![国所公私])有|等|实现"
+    r"|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高"
+    r"|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月"
+    r"|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
+    r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升"
+    r"|(?<!新)增|提|扩大|就)$"
+)
+_OPENING_VERB = re.compile(
+    r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导"
+    r"|推动|推进|打造|建设|培育|推出|选送|完成|组织|实施|开展|举办|建成|发布|整合)+(?=[一-鿿“]{4})"
+)
+_PREDICATE = re.compile(
+    r"^(?:促进|开展|用于|以及|以|为|左右|主要|重点|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)"
+)
 _GENERIC = re.compile(
-    r"^(?:改造|提升|改建|扩建|新建|建设|创建|培育|再|较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
-    r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖|全覆盖|市县|床位|人次|次数|水平|长度|里程|产量|产值|收入|增长|下降|涨幅|率|资金|合格率|满意率|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$")
+    r"^(?:改造|提升|改建|扩建|新建|建设|创建|培育|再|较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及"
+    r"|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比"
+    r"|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
+    r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖"
+    r"|全覆盖|市县|床位|人次|次数|水平|长度|里程|产量|产值|收入|增长|下降|涨幅|率|资金|合格率|满意率"
+    r"|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$"
+)
 _STOPS = ",。;:!?\n|"
-_BENEFIT = re.compile(r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?")
-_BENEFIT_NOUNS = ("补贴", "补助", "奖励", "奖补", "资助", "津贴", "补偿", "减免", "救助", "慰问金", "抚恤金", "奖金", "奖学金", "助学金", "生活费",
-                  "养老金", "待遇", "限额", "标准", "比例", "支持", "扶持", "贴息", "返还", "报销", "救助金", "补差", "激励", "养育", "保障金",
-                  "消费券", "优待金", "丧葬费", "护理费", "补足", "优惠", "加发", "红包", "慰问", "经费", "赔付", "奖")
+_BENEFIT = re.compile(
+    r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?"
+)
+_BENEFIT_NOUNS = (
+    "补贴",
+    "补助",
+    "奖励",
+    "奖补",
+    "资助",
+    "津贴",
+    "补偿",
+    "减免",
+    "救助",
+    "慰问金",
+    "抚恤金",
+    "奖金",
+    "奖学金",
+    "助学金",
+    "生活费",
+    "养老金",
+    "待遇",
+    "限额",
+    "标准",
+    "比例",
+    "支持",
+    "扶持",
+    "贴息",
+    "返还",
+    "报销",
+    "救助金",
+    "补差",
+    "激励",
+    "养育",
+    "保障金",
+    "消费券",
+    "优待金",
+    "丧葬费",
+    "护理费",
+    "补足",
+    "优惠",
+    "加发",
+    "红包",
+    "慰问",
+    "经费",
+    "赔付",
+    "奖",
+)
 _NOUN = alternation(_BENEFIT_NOUNS)
 _SPECIFIC = re.compile(rf"[一-鿿“”]{{2,12}}?{_NOUN}(?:标准|金额|资金|限额|比例|金)*")
-_BARE_BENEFIT = re.compile(rf"^(?:一次性|基本|最高|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档|差额)*{_NOUN}*(?:标准|资金|金额|支持|限额|比例|金)*$")
+_BARE_BENEFIT = re.compile(
+    rf"^(?:一次性|基本|最高|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档"
+    rf"|差额)*{_NOUN}*(?:标准|资金|金额|支持|限额|比例|金)*$"
+)
 
 
 def tidy(text: str) -> str:
-    """A phrase without the words that only introduce it (到2025年底, 全市, 力争) or lead over to its number (达到, 共)."""
+    """A phrase without the words that only introduce it (到2025年底, 力争) or lead over to its number (达到, 共)."""
     text = text.strip(" ,。;:、|□△-")
     changed = True
     while changed and text:
@@ -75,7 +144,9 @@ def clause_of(text: str, quantity: Quantity, sentence: tuple[int, int]) -> tuple
     return max(start, sentence[0]), min(ends, default=sentence[1])
 
 
-def subject_of_count(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
+def subject_of_count(
+    text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str
+) -> str:
     """The subject of a count or of money that is no benefit.
 
     `floor` and `ceiling` are where the neighbouring figures of the clause end and begin; `last` is the subject of the
@@ -145,7 +216,7 @@ def _shared_head(last: str, item: str) -> str:
 
 
 def _with_context(text: str, clause_start: int, named: str, last: str, after: str, floor: int) -> str:
-    """A subject that says only 人数 or 覆盖率 takes what it is about from the clause before, else from the last subject."""
+    """What a subject that says only 人数 or 覆盖率 is about: from the clause before it, else from the last subject."""
     context = ""
     at = clause_start
     if at > 0 and text[at - 1] in ",:、;":
@@ -170,7 +241,11 @@ def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floo
         return (tidy(after[1:])[:_LONGEST] + "占比").replace("率占比", "率")
     if quantity.tail - quantity.number == 3 and text.startswith("全覆盖", quantity.number):
         before = (before or "") + "覆盖率"
-    if len(before) < 2 or _GENERIC.match(before) or re.match(r"^(?:四|三|五|二)?[一-鿿]{0,5}以上在?[一-鿿]{0,4}占比", before):
+    if (
+        len(before) < 2
+        or _GENERIC.match(before)
+        or re.match(r"^(?:四|三|五|二)?[一-鿿]{0,5}以上在?[一-鿿]{0,4}占比", before)
+    ):
         before = _with_context(text, clause[0], before, last, "", floor)
     return _shorten(before) or _fallback(text, clause)
 
@@ -199,7 +274,10 @@ def _common_tail(last: str) -> str:
 
 _GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|补贴|补助|资助|可申请|支付|一次性|每[一-鿿]|分别)"
 _FOR = re.compile(rf"对(?:于)?(?P<who>[^。;:]{{2,70}}?),?(?={_GIVE})")
-_TO = re.compile(r"(?:给予|奖励|补助|补贴|资助)(?P<who>(?!每)[一-鿿]{2,10}?)(?=每|\d|一次性|最高|不超过)|(?:向|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)")
+_TO = re.compile(
+    r"(?:给予|奖励|补助|补贴|资助)(?P<who>(?!每|不|最)[一-鿿]{2,10}?)(?=每|\d|一次性|最高|不超过)|(?:向"
+    r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)"
+)
 _RECIPIENT = re.compile(alternation(words("recipients", "nouns")))
 _LIST_TAIL = r"[\d元万亿%/、和及或至.~人月年日张床个户家所次亩名位餐-]*"
 _OF = re.compile(_LIST_TAIL + r"的?(?P<noun>[^,。;:的\d]{0,16}?" + _NOUN + r"(?:标准|资金|金|款|费)?)")
@@ -209,8 +287,16 @@ _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助
 _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
 
-def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int,
-                       last: str, floor: int, heading: str) -> str:
+def subject_of_benefit(
+    text: str,
+    quantity: Quantity,
+    clause: tuple[int, int],
+    sentence: tuple[int, int],
+    paragraph_start: int,
+    last: str,
+    floor: int,
+    heading: str,
+) -> str:
     """Recipient and benefit as one name: 养老机构建设补贴; a standard is named as printed (城乡最低生活保障标准)."""
     own = text[max(clause[0], floor) : quantity.number]
     named = _named_standard(re.sub(r"[由从][^,]*$", "", own) if quantity.previous is not None else own)
@@ -227,9 +313,13 @@ def subject_of_benefit(text: str, quantity: Quantity, clause: tuple[int, int], s
         return _shorten(named + (_following(text[quantity.end : clause[1]])[:12] if quantity.sort == "percent" else ""))
     if not named and last:
         return last
-    topic = (_spoken_of(text, clause[0], floor) if floor > clause[0] else "") \
-        or (heading if re.search(_NOUN, heading) and heading not in named else "") or _condition_topic(text, clause, sentence) or _spoken_of(text, sentence[0], clause[0]) \
+    topic = (
+        (_spoken_of(text, clause[0], floor) if floor > clause[0] else "")
+        or (heading if re.search(_NOUN, heading) and heading not in named else "")
+        or _condition_topic(text, clause, sentence)
+        or _spoken_of(text, sentence[0], clause[0])
         or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
+    )
     topic = topic or heading
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
     return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
@@ -239,7 +329,12 @@ def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
     named = tidy(_RATE_WORDS.sub("", own))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
-    named = re.sub(r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于|原则上|标准为|确定为|累计|再|另)+$", "", named)
+    named = re.sub(
+        r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
+        r"|原则上|标准为|确定为|累计|再|另)+$",
+        "",
+        named,
+    )
     if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)(?:按照?|为)(?P<tier>.{{1,12}})$", named):
         named = by["tier"] + ("" if _BARE_BENEFIT.match(by["benefit"]) else by["benefit"])
     if re.match(r"在?(?:上述|原|现行|此|该|前述)?[^,]{0,8}基础上$", named):
@@ -247,21 +342,25 @@ def _named_standard(own: str) -> str:
     return tidy(re.sub(r"[万亿]?元", "", named) if re.match(r"[万亿]?元", named) else named)
 
 
-def _granted(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, noun: str) -> str:
+def _granted(
+    text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, noun: str
+) -> str:
     """A grant by its noun and by whom or what it is for."""
     case = _case(text, quantity, sentence)
     who = recipient_of(text, quantity, clause, sentence) or ""
     prefix = case or who
     if not prefix and _BARE_BENEFIT.match(noun):
-        prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(text[clause[0] : quantity.number])
+        prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(
+            text[clause[0] : quantity.number]
+        )
     return _shorten(noun if prefix in noun else prefix + noun)
 
 
 def _spoken_of(text: str, start: int, end: int) -> str:
     """The last benefit that a stretch of text names in so many words."""
     for found in reversed(list(_SPECIFIC.finditer(text, max(start, 0), max(end, 0)))):
-        name = re.sub(r"^[万亿]?元|^[零一二三四五六七八九十百]*条", "", _CUT.split(found[0])[-1])
-        name = name if len(name) > 2 and not _BARE_BENEFIT.match(name) else found[0]
+        name = re.sub(r"^[万亿]?元的?|^[零一二三四五六七八九十百]*条", "", _CUT.split(found[0])[-1])
+        name = name if len(name) > 2 and not _BARE_BENEFIT.match(name) else re.sub(r"^[万亿]?元的?", "", found[0])
         if not _BARE_BENEFIT.match(name):
             return tidy(name)
     return ""
@@ -293,7 +392,11 @@ def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Ma
     floor = max(sentence[0], quantity.number - 120)
     at = text.rfind("对", floor, quantity.number)
     while at >= floor:
-        if text[at - 1 : at] not in ("面", "针", "相", "应", "绝", "配", "核") and text[at : at + 2] not in ("对象", "对接", "对应"):
+        if text[at - 1 : at] not in ("面", "针", "相", "应", "绝", "配", "核") and text[at : at + 2] not in (
+            "对象",
+            "对接",
+            "对应",
+        ):
             return _FOR.match(text, at, quantity.number + 1) or _FOR.match(text[at : quantity.number] + "一次性")
         at = text.rfind("对", floor, at)
     return None
@@ -302,15 +405,22 @@ def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Ma
 def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
     """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last."""
     window = text[max(sentence[0], quantity.number - 160) : quantity.number]
-    to = None
-    for to in _TO.finditer(window + "1"):
-        pass
-    if to and (who := _recipient_noun(to["who"] or to["whom"]) or (to["who"] if not re.search(_NOUN, to["who"] or "补贴") else None)):
+    to = _last_match(_TO, window + "1")
+    if to and (
+        who := _recipient_noun(to["who"] or to["whom"])
+        or (to["who"] if not re.search(_NOUN, to["who"] or "补贴") else None)
+    ):
         return who
     found = _last_for(text, quantity, sentence)
     if found:
-        return _recipient_noun(_head_of(found["who"])) or _recipient_noun(found["who"]) or _head_of(found["who"]) or None
+        return (
+            _recipient_noun(_head_of(found["who"])) or _recipient_noun(found["who"]) or _head_of(found["who"]) or None
+        )
     return _recipient_noun(window) or _recipient_noun(text[quantity.end : clause[1]])
+
+
+def _last_match(pattern: re.Pattern[str], window: str) -> re.Match[str] | None:
+    return max(pattern.finditer(window), key=lambda found: found.start(), default=None)
 
 
 def _head_of(phrase: str) -> str:
@@ -322,15 +432,18 @@ def _head_of(phrase: str) -> str:
 
 def _recipient_noun(phrase: str | None) -> str | None:
     """The last known recipient in a phrase, with the noun that it is the head of."""
-    last = None
-    for last in _RECIPIENT.finditer(phrase or ""):
-        pass
+    last = _last_match(_RECIPIENT, phrase or "")
     if not last or not phrase:
         return None
     start = last.start()
-    while start > 0 and last.end() - start < 16 and re.match(r"[一-鿿]", phrase[start - 1]) and phrase[start - 1] not in "的对给予向为按照和及与是在等每条,":
+    while (
+        start > 0
+        and last.end() - start < 16
+        and re.match(r"[一-鿿]", phrase[start - 1])
+        and phrase[start - 1] not in "的对给予向为按照和及与是在等每条,"
+    ):
         start -= 1
-    return re.sub(r"^(?:符合条件|全市|本市|新建|新办|将|并导致)+", "", phrase[start : last.end()]) or None
+    return re.sub(r"^(?:符合条件|全市|本市|新建|新办|将|并导致|按照?)+", "", phrase[start : last.end()]) or None
 
 
 _WHEN = re.compile(r"(?P<when>[^。;:]{1,120}的)[^的。;:]{0,24}$")
@@ -338,7 +451,9 @@ _NEW_ONLY = re.compile(r"新建|新办|新增|首次|新设|新开办|新引进"
 _BY = re.compile(r"(?:按照?|根据)[^,。;]{2,30}?(?=给予|分别|发放|予以)")
 
 
-def condition_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> tuple[int, int] | None:
+def condition_of(
+    text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]
+) -> tuple[int, int] | None:
     """Where the words stand that say when a benefit is due: what qualifies its recipient, or what it goes by."""
     found = _last_for(text, quantity, sentence)
     floor = max(sentence[0], quantity.number - 120)
@@ -346,7 +461,9 @@ def condition_of(text: str, quantity: Quantity, clause: tuple[int, int], sentenc
     given = [m.start() for m in re.finditer(r"给予|发放|予以|奖励|补贴", text[start : quantity.number])]
     end = start + given[-1] if given else quantity.number
     if when := _WHEN.match(text, start, end):
-        lead = re.match(r"第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、", text[start : start + 8])
+        lead = re.match(
+            r"第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、", text[start : start + 8]
+        )
         return start + (lead.end() if lead else 0), when.end("when")
     if new := _NEW_ONLY.match(text, start, end):
         return new.span()

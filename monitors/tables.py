@@ -18,14 +18,35 @@ from storage.records import Bound
 
 _CATALOGUE = re.compile(r"索引号|发布日期|公开方式|发布机构|发文机关|主题分类|有效性|成文日期|联系电话")
 _RULER = re.compile(r"[-:|=+]*")
-_BARE = re.compile(r"(?P<bound>[≥≤><]=?|不低于|不少于|不超过|最高|至少|约|近)?(?P<low>\d+(?:\.\d+)?)(?:[-~至](?P<high>\d+(?:\.\d+)?))?(?P<after>以上|以内|以下|左右)?")
+_BARE = re.compile(
+    r"(?P<bound>[≥≤><]=?|不低于|不少于|不超过|最高|至少|约"
+    r"|近)?(?P<low>\d+(?:\.\d+)?)(?:[-~至](?P<high>\d+(?:\.\d+)?))?(?P<after>以上|以内|以下|左右)?"
+)
 _BOUNDS: dict[str, Bound] = {
-    "≥": ">=", ">=": ">=", "≤": "<=", "<=": "<=", ">": ">", "<": "<", "不低于": ">=", "不少于": ">=", "至少": ">=", "不超过": "<=",
-    "最高": "<=", "约": "~", "近": "~", "以上": ">=", "以内": "<=", "以下": "<=", "左右": "~",
+    "≥": ">=",
+    ">=": ">=",
+    "≤": "<=",
+    "<=": "<=",
+    ">": ">",
+    "<": "<",
+    "不低于": ">=",
+    "不少于": ">=",
+    "至少": ">=",
+    "不超过": "<=",
+    "最高": "<=",
+    "约": "~",
+    "近": "~",
+    "以上": ">=",
+    "以内": "<=",
+    "以下": "<=",
+    "左右": "~",
 }
 _UNIT = re.compile(r"(?:单位:?|[(:])(?P<unit>[^()|:。;]{1,14}?)(?=\)|$|\||。)")
 _NUMBERING = re.compile(r"序号|编号|备注|说明|文件|依据|电话|日期|时间$")
-_GENERIC_HEAD = re.compile(r"^(?:标准|金额|数量|目标值?|数值|指标值?|\d{4}年?(?:目标值?)?|计划数?|任务数?|补贴标准|补助标准|保障标准|小计|合计)?$")
+_GENERIC_HEAD = re.compile(
+    r"^(?:标准|金额|数量|目标值?|数值|指标值?|\d{4}年?(?:目标值?)?|计划数?|任务数?|补贴标准|补助标准"
+    r"|保障标准|小计|合计)?$"
+)
 _NO_ROW = re.compile(r"^(?:序号|\d{1,3}|[一二三四五六七八九十]{1,3}|\([一二三四五六七八九十]{1,3}\)|[□、.]*)$")
 
 
@@ -117,16 +138,25 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Qua
         for i, cell in enumerate(row):
             if _NUMBERING.search(names[i]) or cell.printed in ("", "↑", "←") or i == units:
                 continue
-            for quantity in _cell_quantities(cell, names[i], row[units].words if units is not None and units < len(row) else "",
-                                             caption, quantities):
-                yield Entry(quantity, tuple(x for x in labels if x != cell.words)[:4], names[i], caption, (row[0].start, row[-1].end))
+            for quantity in _cell_quantities(
+                cell, names[i], row[units].words if units is not None and units < len(row) else "", caption, quantities
+            ):
+                yield Entry(
+                    quantity,
+                    tuple(x for x in labels if x != cell.words)[:4],
+                    names[i],
+                    caption,
+                    (row[0].start, row[-1].end),
+                )
 
 
 def _head_rows(rows: list[list[Cell]], quantities: list[Quantity]) -> int:
     """How many rows at the top hold no figure: they are the head, if figures follow."""
     count = 0
     for row in rows[:4]:
-        if any(_BARE.fullmatch(c.words) for c in row) or any(row[0].start <= q.number < row[-1].end for q in quantities):
+        if any(_BARE.fullmatch(c.words) for c in row) or any(
+            row[0].start <= q.number < row[-1].end for q in quantities
+        ):
             break
         count += 1
     return min(count, max(1, len(rows) - 1)) if count else 0
@@ -138,7 +168,9 @@ def _labels(cell: Cell, head: str, quantities: list[Quantity]) -> bool:
     return not any(cell.start <= q.number < cell.end for q in quantities) and len(cell.words) <= 40
 
 
-def _cell_quantities(cell: Cell, head: str, row_unit: str, caption: str, quantities: list[Quantity]) -> Iterator[Quantity]:
+def _cell_quantities(
+    cell: Cell, head: str, row_unit: str, caption: str, quantities: list[Quantity]
+) -> Iterator[Quantity]:
     own = [q for q in quantities if cell.start <= q.number < cell.end]
     if own:
         yield from (_with_rate_of(q, head + caption) for q in own)
@@ -152,9 +184,17 @@ def _cell_quantities(cell: Cell, head: str, row_unit: str, caption: str, quantit
     high = float(found["high"]) * scale if found["high"] else None
     bound = _BOUNDS.get(found["bound"] or "", _BOUNDS.get(found["after"] or "", "="))
     yield Quantity(
-        cell.start, cell.end, cell.start, cell.end, None if high is not None else round_value(low),
-        None if high is None else round_value(low), None if high is None else round_value(high),
-        name, bound, sort_of_unit(name))
+        cell.start,
+        cell.end,
+        cell.start,
+        cell.end,
+        None if high is not None else round_value(low),
+        None if high is None else round_value(low),
+        None if high is None else round_value(high),
+        name,
+        bound,
+        sort_of_unit(name),
+    )
 
 
 def _with_rate_of(quantity: Quantity, head: str) -> Quantity:

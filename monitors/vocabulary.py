@@ -48,14 +48,23 @@ def measure_words() -> re.Pattern[str]:
     """A pattern for one unit of counting, of nature or of money, where it is not the beginning of another word."""
     refused = mapping("units", "not_before")
     units = {
-        *words("units", "counts"), *words("units", "physical"), *words("units", "money"),
-        *mapping("units", "same"), *words("units", "durations"),
-        "%", "‰", "个百分点", "百分点", "成",
+        *words("units", "counts"),
+        *words("units", "physical"),
+        *words("units", "money"),
+        *mapping("units", "same"),
+        *words("units", "durations"),
+        "%",
+        "‰",
+        "个百分点",
+        "百分点",
+        "成",
     }
-    return re.compile("|".join(
-        re.escape(unit) + (f"(?!{alternation(refused[unit])})" if refused.get(unit) else "")
-        for unit in sorted(units, key=lambda word: (-len(word), word))
-    ))
+    return re.compile(
+        "|".join(
+            re.escape(unit) + (f"(?!{alternation(refused[unit])})" if refused.get(unit) else "")
+            for unit in sorted(units, key=lambda word: (-len(word), word))
+        )
+    )
 
 
 @cache

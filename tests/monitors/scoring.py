@@ -25,7 +25,9 @@ def expected_figures(text: str, measures: Iterable[Mapping[str, Any]]) -> list[R
     return rows
 
 
-def agreement(text: str, expected: Sequence[Mapping[str, Any]], found: Sequence[Measure]) -> tuple[Counter[str], list[str]]:
+def agreement(
+    text: str, expected: Sequence[Mapping[str, Any]], found: Sequence[Measure]
+) -> tuple[Counter[str], list[str]]:
     """Counts (matched, missed, wrong, and what disagrees among the matched) and a line for each disagreement."""
     counts: Counter[str] = Counter()
     lines: list[str] = []
@@ -33,7 +35,9 @@ def agreement(text: str, expected: Sequence[Mapping[str, Any]], found: Sequence[
     used: set[int] = set()
     spared: list[tuple[int, int]] = []
     for measure, figure, start, end in expected_figures(text, expected):
-        hit = next((i for i, pair in enumerate(flat) if i not in used and _same(measure, figure, start, end, pair)), None)
+        hit = next(
+            (i for i, pair in enumerate(flat) if i not in used and _same(measure, figure, start, end, pair)), None
+        )
         if hit is not None:
             used.add(hit)
         if figure.get("optional"):
@@ -57,7 +61,9 @@ def _number(value: float | None) -> float | None:
     return None if value is None else round(float(value), 2)
 
 
-def _same(measure: Mapping[str, Any], figure: Mapping[str, Any], start: int, end: int, pair: tuple[Measure, Figure]) -> bool:
+def _same(
+    measure: Mapping[str, Any], figure: Mapping[str, Any], start: int, end: int, pair: tuple[Measure, Figure]
+) -> bool:
     m, f = pair
     return (
         m.kind == measure["kind"]

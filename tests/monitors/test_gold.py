@@ -30,11 +30,19 @@ def _score(pairs: list[tuple[Path, Path]], kinds: set[str]) -> tuple[Counter[str
     lines: list[str] = []
     for annotated, source in pairs:
         text = source.read_bytes().decode("utf-8")
-        expected = [m for m in json.loads(annotated.read_text("utf-8"))["measures"]]
-        optional = [{**m, "figures": [{**f, "optional": True} for f in m["figures"]]} for m in expected if m["kind"] not in kinds]
+        expected = list(json.loads(annotated.read_text("utf-8"))["measures"])
+        optional = [
+            {**m, "figures": [{**f, "optional": True} for f in m["figures"]]}
+            for m in expected
+            if m["kind"] not in kinds
+        ]
         found = [m for m in extract(text) if m.kind in kinds]
         of_kind = [m for m in expected if m["kind"] in kinds]
-        spared = [m for m in optional if any(f.get("optional") for n in expected if n["figures"] == m["figures"] for f in n["figures"])]
+        spared = [
+            m
+            for m in optional
+            if any(f.get("optional") for n in expected if n["figures"] == m["figures"] for f in n["figures"])
+        ]
         some, said = agreement(text, [*of_kind, *spared], found)
         counts += some
         lines += [f"{source.stem}: {line}" for line in said]
