@@ -144,9 +144,9 @@ def document_events(
     detail: dict[str, Any] = {"reasons": list(reasons), "changes": len(changes)}
     if occasion.published_on:
         detail["published_on"] = occasion.published_on.isoformat()
-    if step == "published":
-        detail["figures"] = [_headline(m, known, occasion.language) for m in measures[:HEADLINES]]
-        detail["measures"] = len(measures)
+    # A new document's message shows these; for every step they tell whose subscription the document concerns.
+    detail["figures"] = [_headline(m, known, occasion.language) for m in measures[:HEADLINES]]
+    detail["measures"] = len(measures)
     first = _event(occasion, f"document.{step}", "", summary=summary, detail=detail)
     return (first, *(_change_event(occasion, change, known) for change in changes))
 

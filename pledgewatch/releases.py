@@ -433,7 +433,9 @@ def _occasion(
     scene: Scene, document: StoredDocument, versions: tuple[int | None, int | None], baseline: bool
 ) -> rules.Occasion:
     language = scene.settings.service.language
-    return rules.Occasion(scene.source.id, document.ref(), versions, scene.now, baseline, language)
+    return rules.Occasion(
+        scene.source.id, document.ref(), versions, scene.now, baseline, language, document.published_on
+    )
 
 
 def _record(conn: sa.Connection, scene: Scene, found: Sequence[Event]) -> list[Event]:

@@ -250,8 +250,8 @@ class Event:
 class Delivery:
     """One message to one channel of one subscriber: queued with the change, sent later.
 
-    `channel` is the number of the address in the subscriber's `to` list with its scheme ("0:mailto"), never
-    the address itself: addresses hold secrets and stay in the configuration.
+    `channel` names the address by scheme and fingerprint ("mailto-1a2b3c4d"), never in full: addresses hold
+    secrets and stay in the configuration.
     """
 
     id: int
