@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from monitors.quantities import Quantity
 from monitors.structure import Genre, Mode
+from monitors.tables import Entry
 from monitors.vocabulary import alternation, any_of, words
 from storage.records import Kind
 
@@ -85,8 +86,7 @@ _REQUISITE = re.compile(
     r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|评定|资格|对象|扶持)[^。\n]{0,24}(?:条件|情形|标准之一"
     r"|要求)[^。\n]{0,12}:?$|(?:下列|以下)情形"
 )
-_FACILITY = re.compile(
-    r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
+_FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
 
 
 def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_figure: bool) -> bool:
@@ -132,8 +132,7 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
 
 def _granted(setting: Setting, quantity: Quantity) -> bool:
     return bool(
-        re.search(
-            r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$", setting.text[setting.clause[0] : quantity.start])
+        re.search(r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$", setting.text[setting.clause[0] : quantity.start])
     )
 
 
@@ -296,15 +295,14 @@ _PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d
 _REPORTED_HEAD = re.compile(r"实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
 
 
-def kind_in_table(
-    head: str, labels: str, caption: str, quantity: Quantity, genre: Genre, mode: Mode | None, year: int | None
-) -> tuple[Kind | None, int | None]:
+def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | None) -> tuple[Kind | None, int | None]:
     """The kind of a table's figure and the year that its column stands for.
 
     Money under a benefit's name is a subsidy. A column of a year or a plan is a target; one of a past year, or of
     what was done, is progress; where head and caption are silent, the section and the document decide.
     """
-    named = head + labels + caption
+    quantity, head, labels = entry.quantity, entry.head, "".join(entry.labels)
+    named = head + labels + entry.caption
     found = re.search(r"20\d\d", head)
     column_year = int(found[0]) if found else None
     if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels):
@@ -312,9 +310,9 @@ def kind_in_table(
     granted = quantity.sort != "count" and (_SUBSIDY.search(named) or _STANDARD.search(named))
     if granted and not re.search(r"收入|投资|投入|覆盖率|占比|发放率", head + labels):
         return "subsidy", None
-    if _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):
+    if entry.reported or _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):
         return "progress", None
-    if _PLANNED_HEAD.search(head) or _PLANNED_HEAD.search(caption) or mode == "ahead":
+    if _PLANNED_HEAD.search(head) or _PLANNED_HEAD.search(entry.caption) or mode == "ahead":
         return "target", column_year
     return ("progress" if mode == "back" or genre in ("reply", "report", "unknown") else "target"), column_year
 
@@ -334,7 +332,7 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated
-    last_back = max((m.end() for m in _BACKWARD.finditer(before)), default=-1)
+    last_back = max((m.end() for m in _looks_back(setting, before)), default=-1)
     done = max((m.end() for m in _DONE.finditer(before)), default=-1)
     last_forward = max(
         (m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期")),
@@ -349,9 +347,18 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     return _default(setting, quantity, own)
 
 
+_SUMS = {"累计", "连续", "总计", "先后", "成功"}
+
+
+def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
+    """The words that look back. In a plan a sum over years (累计下降14.5%) looks ahead like the rest of it."""
+    planned = setting.genre == "plan" and setting.mode != "back"
+    return [found for found in _BACKWARD.finditer(before) if not (planned and found[0] in _SUMS)]
+
+
 def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | None:
     """A year that is named in the sentence, or a deadline that governs it, against the document's own year."""
-    back = _BACKWARD.search(before)
+    back = any(_looks_back(setting, before))
     if setting.dated and not back:
         if setting.year and setting.dated < setting.year:
             return "progress"

@@ -1,8 +1,8 @@
 """Quantities in normalised text: numbers with units, ranges, lists that share a unit, rates, bounds.
 
 A small grammar, read in steps: *numbers* (`_read`), *ranges and shared units* (`_share`, `_ranges`), *what it was
-before* (`_previous`), then for each one its *bound* (`_bound_before`) and its *rate* (`_rated`: 每床每月, 每千名). Each step
-takes what the step before made; nothing here knows what a measure is.
+before* (`_previous`), then for each one its *bound* (`_bound_before`) and its *rate* (`_rated`: 每床每月, 每千名). Each
+step takes what the step before made; nothing here knows what a measure is.
 """
 
 from __future__ import annotations

@@ -303,15 +303,7 @@ def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Sta
     text = reading.normal.text
     for entry in tables.read_tables(text, reading.paragraphs, quantities):
         paragraph = reading.paragraph_at(entry.quantity.number)
-        kind, year = kinds.kind_in_table(
-            entry.head,
-            "".join(entry.labels),
-            entry.caption,
-            entry.quantity,
-            reading.genre,
-            paragraph.mode,
-            reading.year,
-        )
+        kind, year = kinds.kind_in_table(entry, reading.genre, paragraph.mode, reading.year)
         if kind is None:
             continue
         bound = (

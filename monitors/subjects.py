@@ -18,7 +18,7 @@ _DATE = (
     r"(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
 )
 _LEAD = re.compile(
-    rf"^(?:{_DATE}|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来"
+    rf"^(?:{_DATE}|\d{{1,2}}(?:年|个月)[内间]|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来"
     rf"|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将"
     rf"|计划(?!生育)|要|拟|即|对|把|按照?|"
     rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]"
@@ -154,7 +154,7 @@ def subject_of_count(
     """
     left = max(clause[0], floor)
     printed = text[left : quantity.start]
-    before = tidy(printed)
+    before = tidy(_without_previous(printed, quantity))
     after = _following(text[quantity.tail : min(clause[1], ceiling)])
     if quantity.sort == "money":
         return _shorten(_strip_verb(before) + after) or _fallback(text, clause)
@@ -169,6 +169,11 @@ def subject_of_count(
     if len(named) < 2 or part or _GENERIC.match(named):
         named = _with_context(text, clause[0], named, last, after, floor)
     return _shorten(named) or _fallback(text, clause)
+
+
+def _without_previous(printed: str, quantity: Quantity) -> str:
+    """…占比由52%提高到: what it was before is no part of the name."""
+    return re.sub(r"[由从][^由从]*$", "", printed) if quantity.previous is not None else printed
 
 
 def _following(after: str) -> str:
@@ -210,6 +215,8 @@ def _strip_verb(text: str) -> str:
 
 def _shared_head(last: str, item: str) -> str:
     """示范基地(区) and 企业 → 示范企业: the head that the first item of a list shares with the next."""
+    if re.fullmatch(r"[国省市区县州]家?级", item):
+        return re.sub(r"[国省市区县州]家?级", item, last, count=1)
     bare = re.sub(r"\([^()]*\)$", "", last)
     keep = bare[: -len(item)] if len(item) <= 3 and len(bare) > len(item) + 1 else bare[:-2]
     return keep + item
@@ -235,7 +242,11 @@ def _fallback(text: str, clause: tuple[int, int]) -> str:
 
 def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
     """The subject of a percentage: the rate before it, or the share of what follows it (50%的街道建有老年学校)."""
-    before = re.sub(r"分别(?=增长|提高|下降)", "", _strip_verb(tidy(text[max(clause[0], floor) : quantity.start])))
+    before = re.sub(
+        r"分别(?=增长|提高|下降)",
+        "",
+        _strip_verb(tidy(_without_previous(text[max(clause[0], floor) : quantity.start], quantity))),
+    )
     after = text[quantity.end : min(clause[1], ceiling)]
     if after.startswith("的") and len(after) > 3 and not re.match(r"的(?:目标|水平|比例|标准|要求|增速|速度)", after):
         return (tidy(after[1:])[:_LONGEST] + "占比").replace("率占比", "率")
@@ -287,6 +298,9 @@ _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助
 _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
 
+_NAMED_HEADING = re.compile(r"补贴|补助|奖励|奖补|津贴|救助|标准|待遇|资助|补偿|减免|限额|贴息")
+
+
 def subject_of_benefit(
     text: str,
     quantity: Quantity,
@@ -315,7 +329,7 @@ def subject_of_benefit(
         return last
     topic = (
         (_spoken_of(text, clause[0], floor) if floor > clause[0] else "")
-        or (heading if re.search(_NOUN, heading) and heading not in named else "")
+        or (heading if _NAMED_HEADING.search(heading) and heading not in named else "")
         or _condition_topic(text, clause, sentence)
         or _spoken_of(text, sentence[0], clause[0])
         or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])

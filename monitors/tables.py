@@ -47,6 +47,7 @@ _GENERIC_HEAD = re.compile(
     r"^(?:标准|金额|数量|目标值?|数值|指标值?|\d{4}年?(?:目标值?)?|计划数?|任务数?|补贴标准|补助标准"
     r"|保障标准|小计|合计)?$"
 )
+_YEAR_ALONE = re.compile(r"20\d\d年?(?:底|末)?")
 _NO_ROW = re.compile(r"^(?:序号|\d{1,3}|[一二三四五六七八九十]{1,3}|\([一二三四五六七八九十]{1,3}\)|[□、.]*)$")
 
 
@@ -69,6 +70,7 @@ class Entry:
     head: str
     caption: str
     row: tuple[int, int]
+    reported: bool = False  # its column is a bare year beside columns of targets: what stood then
 
     @property
     def subject(self) -> str:
@@ -133,6 +135,7 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Qua
     columns = max((len(row) for row in rows), default=0)
     names = ["".join(dict.fromkeys(row[c].words for row in rows[:heads] if c < len(row))) for c in range(columns)]
     units = next((c for c, name in enumerate(names) if re.fullmatch(r"(?:计量)?单位", name)), None)
+    planned = any(re.search(r"目标|计划|任务", name) for name in names)
     for row in rows[heads:]:
         labels = tuple(c.words for i, c in enumerate(row) if i != units and _labels(c, names[i], quantities))
         for i, cell in enumerate(row):
@@ -141,13 +144,9 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Qua
             for quantity in _cell_quantities(
                 cell, names[i], row[units].words if units is not None and units < len(row) else "", caption, quantities
             ):
-                yield Entry(
-                    quantity,
-                    tuple(x for x in labels if x != cell.words)[:4],
-                    names[i],
-                    caption,
-                    (row[0].start, row[-1].end),
-                )
+                placed = tuple(label for label in labels if label != cell.words)[:4]
+                reported = planned and bool(_YEAR_ALONE.fullmatch(names[i]))
+                yield Entry(quantity, placed, names[i], caption, (row[0].start, row[-1].end), reported)
 
 
 def _head_rows(rows: list[list[Cell]], quantities: list[Quantity]) -> int:
