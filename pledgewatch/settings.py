@@ -6,12 +6,12 @@ known one. Nothing else in the program looks at the file or at the environment.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -25,13 +25,26 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
-from notify.subscriptions import Subscriber, parse_deliver, parse_quiet
+from notify.subscriptions import WEEKDAYS, Subscriber, parse_deliver, parse_quiet
+from pledgewatch.mistakes import Key, explain, key_lines, nearest, syntax_mistake, told
 
 DEFAULT_FILE = "config.toml"
 ENVIRONMENT_KEY = "PLEDGEWATCH_CONFIG"
+MAX_CHARACTERS = 2**20  # a thousand sources take a fifth of this
+MAX_DOTS = 200  # dots of keys on one line: tomllib's work grows with their square
+
+EVENT_TYPES = (
+    *("document.published", "document.revised", "document.withdrawn", "document.restored"),
+    *("measure.changed", "measure.added", "measure.removed", "measure.restated", "measure.conflict"),
+    *("target.met", "target.missed", "target.due"),
+    *("source.failing", "source.blocked", "source.drifted", "source.recovered"),
+)
+
+
+_GROUPS = tuple(sorted({f"{name.partition('.')[0]}.*" for name in EVENT_TYPES}))
+_ANY_DAY = datetime(2024, 1, 1, tzinfo=UTC)  # a schedule that does not come within years of it never comes
 
 
 class ConfigError(Exception):
@@ -43,13 +56,13 @@ class ConfigError(Exception):
 
 
 def parse_duration(value: object) -> timedelta:
-    """ "90s", "30m", "2h", "1d" or a number of seconds. Raises ValueError for anything else or less than 1 s."""
+    """ "90s", "30m", "2h", "1d", "1w". Raises ValueError for anything else, for less than 1 s or more than 366 d."""
     if isinstance(value, timedelta):
         return value
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*([smhdw]?)\s*", str(value))
-    if isinstance(value, bool) or not match:
-        raise ValueError('write a duration such as "30m", "2h" or "1d"')
-    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*([smhdw])\s*", str(value), re.ASCII)
+    if not match:
+        raise ValueError('write a duration with its unit, such as "30m", "2h" or "1d"')
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]
     if not 1 <= seconds <= 366 * 86400:
         raise ValueError("a duration lies between 1s and 366d")
     return timedelta(seconds=seconds)
@@ -57,8 +70,22 @@ def parse_duration(value: object) -> timedelta:
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable() or " " in value:
         raise ValueError("write a whole address that begins with http:// or https://")
+    if parts.port == 0:
+        raise ValueError("port 0 cannot be asked")
+    return value
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError("an id has 1 to 64 letters, digits, dots, - and _ (a-z, not Chinese), a letter or digit first")
+    return value
+
+
+def _no_controls(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds a line break or a control character")
     return value
 
 
@@ -66,10 +93,66 @@ def _strings(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _pattern(value: str) -> str:
+    if not value.strip():
+        raise ValueError("an empty pattern would match every title; leave the key out")
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{value[:80]!r} is no pattern: {error}") from error
+    return value
+
+
+def _channel(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if not (scheme and rest and value.isprintable()):
+        raise ValueError("write an Apprise URL, such as mailtos://… or wecombot://KEY")
+    return value
+
+
+def _event_pattern(value: str) -> str:
+    if not any(fnmatchcase(name, value) for name in EVENT_TYPES):
+        raise ValueError(f'"{value[:80]}" names no event' + nearest(value, [*EVENT_TYPES, *_GROUPS]))
+    return value
+
+
+def _cron(value: str) -> str:
+    """A crontab line as the scheduler reads it: there 0 is Monday, in crontab Sunday, so weekdays become words."""
+    from apscheduler.triggers.cron import CronTrigger
+
+    fields = value.split()
+    if len(fields) != 5:
+        raise ValueError(f'has {len(fields)} fields; write five: minute hour day month weekday, "30 8 * * mon-fri"')
+    fields[4] = ",".join(_weekdays(part) for part in fields[4].split(","))
+    try:
+        fire = CronTrigger.from_crontab(" ".join(fields), ZoneInfo("UTC")).get_next_fire_time(None, _ANY_DAY)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise ValueError(f"is no schedule: {error}") from error
+    if fire is None:
+        raise ValueError("is a schedule that never comes")
+    return " ".join(fields)
+
+
+def _weekdays(part: str) -> str:
+    """ "1-5" → "mon,tue,wed,thu,fri"; what is not written in crontab's numbers stays as it is."""
+    match = re.fullmatch(r"([0-7])(?:-([0-7]))?(?:/([1-7]))?", part)
+    if not match:
+        return part
+    days = range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1))
+    if not days:
+        raise ValueError(f'"{part}" runs backwards; name the weekdays, such as "sat,sun,mon"')
+    return ",".join(WEEKDAYS[day - 1] for day in days)
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_strings)]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Line = Annotated[str, AfterValidator(_no_controls)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Patterns = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_strings)]
+Events = Annotated[tuple[Annotated[str, AfterValidator(_event_pattern)], ...], BeforeValidator(_strings)]
+Kinds = Annotated[tuple[Literal["target", "subsidy", "progress"], ...], BeforeValidator(_strings)]
 
 
 class _Table(BaseModel):
@@ -96,19 +179,21 @@ class Service(_Table):
 
 
 class Storage(_Table):
-    url: str = "sqlite:///pledgewatch.db"
+    url: Line = "sqlite:///pledgewatch.db"
 
     @field_validator("url")
     @classmethod
     def _known_database(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("begins with sqlite:/// or postgresql+psycopg://")
+        if value.partition(":///")[2].split("?")[0] in ("", ":memory:") and value.startswith("sqlite"):
+            raise ValueError("names no file: an archive in memory would be lost; write sqlite:///FILE")
         return value
 
 
 class Crawl(_Table):
-    user_agent: str = Field("Pledgewatch (+mailto:ops@example.org)", min_length=3, pattern=r"^[\x20-\x7e]+$")
-    delay: float = Field(default=2.0, ge=0, le=3600)
+    user_agent: str = Field(default="Pledgewatch (+mailto:ops@example.org)", min_length=3)
+    delay: float = Field(default=2.0, ge=0, le=3600, allow_inf_nan=False)
     obey_robots: bool = True
     allow_private: bool = False
     timeout: Duration = timedelta(seconds=30)
@@ -117,16 +202,23 @@ class Crawl(_Table):
     per_host_daily: int | None = Field(default=None, ge=1)
     audit: Duration = timedelta(days=7)  # how often a page is fetched without conditions
 
+    @field_validator("user_agent")
+    @classmethod
+    def _fits_a_header(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("a user agent is one line of ASCII: servers refuse others")
+        return value
+
 
 class Web(_Table):
     listen: str = "127.0.0.1:8700"
-    base_url: str | None = None  # how readers reach these pages; links in messages begin with it
+    base_url: WebAddress | None = None  # how readers reach these pages; links in messages begin with it
 
     @field_validator("listen")
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535 or not value.isprintable():
             raise ValueError('write host:port, such as "127.0.0.1:8700"')
         return value
 
@@ -145,7 +237,6 @@ class ListTable(_Table):
     title: str | None = None
     link: str | None = None
     date: str | None = None
-    items: str | None = None  # paths in a JSON answer
     expect: int | None = Field(default=None, ge=1)  # fewer rows than this mean that the layout drifted
 
 
@@ -170,16 +261,22 @@ def _as_table(key: str) -> Callable[[object], object]:
     return lambda value: {key: value} if isinstance(value, str) else value
 
 
+def _recheck(value: object) -> object:
+    if value in ("auto", "all") or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise ValueError('write "auto", "all", or how many of the newest documents are read in every pass')
+
+
 class Source(_Table):
     id: Identifier
     url: WebAddress
-    name: str = ""
-    region: str = ""
+    name: Line = ""
+    region: Line = ""
     every: Duration = timedelta(hours=2)
-    cron: str | None = None
-    include: Strings = ()
-    exclude: Strings = ()
-    recheck: Literal["auto", "all"] | int = "auto"
+    cron: Cron | None = None
+    include: Patterns = ()
+    exclude: Patterns = ()
+    recheck: Annotated[Any, AfterValidator(_recheck)] = "auto"  # or how many of the newest
     kind: Literal["auto", "list", "document"] = "auto"
     cms: str = "auto"
     list: Annotated[ListTable, BeforeValidator(_as_table("item"))] = ListTable()
@@ -188,38 +285,16 @@ class Source(_Table):
     attachments: Annotated[AttachmentsTable, BeforeValidator(_as_table("link"))] = AttachmentsTable()
     tls: Literal["standard", "legacy"] = "standard"
     encoding: str | None = None
-    delay: float | None = Field(default=None, ge=0, le=3600)
+    delay: float | None = Field(default=None, ge=0, le=3600, allow_inf_nan=False)
     hosts: Strings = ()  # further hosts that documents of this source may lie on
-
-    @field_validator("cron")
-    @classmethod
-    def _readable_cron(cls, value: str | None) -> str | None:
-        if value is not None:
-            from apscheduler.triggers.cron import CronTrigger
-
-            CronTrigger.from_crontab(value)  # raises ValueError with the field's name
-        return value
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _readable_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no pattern: {error}") from error
-        return value
 
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
-        import codecs
-
-        if value is not None:
-            try:
-                codecs.lookup(value)
-            except LookupError as error:
-                raise ValueError("is no known encoding; write one such as gb18030") from error
+        try:
+            b"  ".decode(value or "utf-8", "ignore")  # codecs that make no text (base64, rot13) fail here as well
+        except (LookupError, ValueError) as error:
+            raise ValueError("is no known encoding; write one such as gb18030") from error
         return value
 
     @property
@@ -229,36 +304,35 @@ class Source(_Table):
 
 class Tracked(_Table):
     id: Identifier
-    name: str
+    name: str = Field(min_length=1)
     aliases: Strings = ()
-    alert: str = Field(default="any", pattern=r"^(any|increase|decrease|>=\s*\d+(\.\d+)?%)$")
+    alert: str = "any"
     region: str | None = None
     kind: Literal["target", "subsidy", "progress"] | None = None
+
+    @field_validator("alert")
+    @classmethod
+    def _alert(cls, value: str) -> str:
+        if not re.fullmatch(r"any|increase|decrease|>=\s*\d{1,9}(\.\d{1,9})?%", value, re.ASCII):
+            raise ValueError('write any, increase, decrease, or a size such as ">=10%"')
+        return value
 
 
 class SubscriberTable(_Table):
     id: Identifier
-    to: Strings
-    events: Strings = ("measure.*", "document.*", "target.*")
+    to: Annotated[tuple[Annotated[str, AfterValidator(_channel)], ...], BeforeValidator(_strings), Field(min_length=1)]
+    events: Events = ("measure.*", "document.*", "target.*")
     sources: Strings = ()
     regions: Strings = ()
-    kinds: tuple[Literal["target", "subsidy", "progress"], ...] = ()
+    kinds: Kinds = ()
     tracked: Strings = ()
     recipients: Strings = ()
     keywords: Strings = ()
-    minimum_change: float | None = Field(default=None, ge=0)
+    minimum_change: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     deliver: str = "now"
     quiet: str | None = None
     operator: bool = False
     language: Literal["zh", "en"] | None = None
-
-    @field_validator("to")
-    @classmethod
-    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            if "://" not in address:
-                raise ValueError("each address is an Apprise URL, such as mailtos://… or wecombot://KEY")
-        return value
 
     @field_validator("deliver")
     @classmethod
@@ -288,25 +362,6 @@ class Settings(_Table):
     tracked: tuple[Tracked, ...] = ()
     subscribers: tuple[SubscriberTable, ...] = ()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Settings:
-        for name in ("sources", "tracked", "subscribers"):
-            seen: set[str] = set()
-            for entry in getattr(self, name):
-                if entry.id in seen:
-                    raise ValueError(f'{name}: the id "{entry.id}" stands twice')
-                seen.add(entry.id)
-        for subscriber in self.subscribers:
-            for key, known in (("sources", self.sources), ("tracked", self.tracked)):
-                ids = [entry.id for entry in known]
-                for wanted in getattr(subscriber, key):
-                    if wanted not in ids and not any(c in wanted for c in "*?["):
-                        raise ValueError(
-                            f'subscribers "{subscriber.id}": {key} names "{wanted}", which is not configured'
-                            + _nearest(wanted, ids)
-                        )
-        return self
-
     def source(self, source_id: str) -> Source | None:
         return next((s for s in self.sources if s.id == source_id), None)
 
@@ -316,48 +371,75 @@ def load_settings(path: str | None = None, environ: Mapping[str, str] = os.envir
 
     `path` None means $PLEDGEWATCH_CONFIG, else ./config.toml. Raises ConfigError with every mistake found.
     """
-    file = Path(path or environ.get(ENVIRONMENT_KEY) or DEFAULT_FILE)
+    file = config_file(path, environ)
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(str(file), [f"is not UTF-8 text ({error.reason} at byte {error.start})"]) from error
-    except OSError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise ConfigError(str(file), [f"is not UTF-8 text ({where}); save it as UTF-8"]) from error
+    except (OSError, ValueError) as error:
         hint = "; copy config.example.toml to begin with" if isinstance(error, FileNotFoundError) else ""
-        raise ConfigError(str(file), [f"cannot be read: {error.strerror}{hint}"]) from error
+        raise ConfigError(str(file), [f"cannot be read: {getattr(error, 'strerror', error)}{hint}"]) from error
     return parse_settings(text, str(file), environ)
 
 
+def config_file(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that `--config`, the environment or the default names."""
+    return Path(path or environ.get(ENVIRONMENT_KEY) or DEFAULT_FILE)
+
+
 def parse_settings(text: str, name: str = DEFAULT_FILE, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Check the text of a configuration; relative SQLite and template paths count from the file's folder."""
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(name, [f"is not TOML: {error}"]) from error
-    lines = _key_lines(text)
-    problems: list[str] = []
-    data = _expanded(data, (), environ, lambda key, what: problems.append(_told(key, what, lines)))
+    """Check the text of a configuration; relative SQLite and template paths count from the file's folder.
+
+    Raises ConfigError with every mistake, in the order of the file.
+    """
+    data = _toml(text, name)
+    lines = key_lines(text)
+    mistakes: list[tuple[Key, str]] = []
+    data = _expanded(data, (), environ, lambda key, what: mistakes.append((key, what)))
+    unset = {key for key, _ in mistakes}
+    settings = None
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        problems += [_explained(e, lines) for e in error.errors()]
-    if problems:
-        raise ConfigError(name, problems)
-    return _anchored(settings, Path(name).resolve().parent)
+        found = ((tuple(e["loc"]), explain(e, Settings)) for e in error.errors())
+        mistakes += [(key, what) for key, what in found if key not in unset]
+    mistakes += _inconsistent(data)
+    mistakes += [m for n, source in enumerate(_tables(data, "sources")) for m in _bad_rules(n, source)]
+    if settings:
+        settings = _anchored(settings, Path(name).resolve().parent)
+        if settings.service.templates and not settings.service.templates.is_dir():
+            mistakes.append((("service", "templates"), "is no folder"))
+    if mistakes or settings is None:
+        raise ConfigError(name, [problem for _, problem in sorted(told(*m, lines) for m in dict.fromkeys(mistakes))])
+    return settings
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(name, [f"has {len(text)} characters; a configuration has at most {MAX_CHARACTERS}"])
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_DOTS and re.sub(r"\"[^\"]*\"|'[^']*'", "", line).count(".") > MAX_DOTS:
+            raise ConfigError(name, [f"line {number}: more than {MAX_DOTS} dots outside of quotes"])
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(name, ["is nested too deep to be a configuration"]) from error
+    except ValueError as error:  # a TOMLDecodeError, or a number with thousands of digits
+        raise ConfigError(name, [syntax_mistake(error)]) from error
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """The daemon may be started from anywhere: a relative database file lies beside config.toml."""
     update: dict[str, Any] = {}
     url = settings.storage.url
-    if url.startswith("sqlite:///") and not url.startswith("sqlite:////") and ":memory:" not in url:
+    if url.startswith("sqlite:///") and not url.startswith(("sqlite:////", "sqlite:///~")):
         absolute = folder / url.removeprefix("sqlite:///")
         update["storage"] = settings.storage.model_copy(update={"url": f"sqlite:///{absolute}"})
     if settings.service.templates:
-        update["service"] = settings.service.model_copy(update={"templates": folder / settings.service.templates})
+        templates = folder / settings.service.templates
+        update["service"] = settings.service.model_copy(update={"templates": templates})
     return settings.model_copy(update=update)
-
-
-Key = tuple[str | int, ...]
 
 
 def _expanded(value: Any, key: Key, environ: Mapping[str, str], complain: Callable[[Key, str], None]) -> Any:
@@ -370,81 +452,91 @@ def _expanded(value: Any, key: Key, environ: Mapping[str, str], complain: Callab
         return value
 
     def substitute(match: re.Match[str]) -> str:
-        if match[1] not in environ:
-            complain(key, f"the environment variable {match[1]} is not set")
-            return "unset"
-        return environ[match[1]]
+        if not environ.get(match[1]):
+            complain(key, f"the environment variable {match[1]} is not set or empty")
+        return environ.get(match[1], "")
 
     return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", substitute, value)
 
 
-def _explained(error: Any, lines: Mapping[Key, int]) -> str:
-    key: Key = tuple(part for part in error["loc"] if not _is_branch(part))
-    if error["type"] == "extra_forbidden":
-        return _told(key, "is no known key" + _nearest(str(key[-1]), _known_keys(key[:-1])), lines)
-    if error["type"] == "missing":
-        return _told(key, "is missing", lines)
-    what = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "string_pattern_mismatch":
-        what = f"{error['input']!r} is not allowed here"
-    return _told(key, what, lines)
+# --- what no single key can know --------------------------------------------------------------------------------
 
 
-def _is_branch(part: str | int) -> bool:
-    """pydantic puts the tried branch of a union ("literal['auto']", "int") into an error's path."""
-    return isinstance(part, str) and (part.startswith(("literal[", "function-")) or part == "int")
+def _tables(data: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The tables of one array; {} where something else stands. Other checks tell that."""
+    found = data.get(name)
+    return [table if isinstance(table, dict) else {} for table in found] if isinstance(found, list) else []
 
 
-def _told(key: Key, what: str, lines: Mapping[Key, int]) -> str:
-    line = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
-    name = ".".join(f"[{p + 1}]" if isinstance(p, int) else str(p) for p in key).replace(".[", "[")
-    return f"{f'line {line}: ' if line else ''}{f'{name}: ' if name else ''}{what}"
+def _inconsistent(data: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+    """Mistakes between keys. Works on raw tables, so that they are told together with the mistakes in keys."""
+    for name in ("sources", "tracked", "subscribers"):
+        yield from _taken_twice(name, _tables(data, name))
+    for n, source in enumerate(_tables(data, "sources")):
+        if "every" in source and "cron" in source:
+            yield ("sources", n, "cron"), "stands beside `every`; keep one of the two"
+    ids = [table["id"] for table in _tables(data, "sources") if isinstance(table.get("id"), str)]
+    for n, table in enumerate(_tables(data, "subscribers")):
+        yield from _idle(n, table, ids)
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(word, known, 1, 0.5)
-    return f'; did you mean "{match[0]}"?' if match else ""
+def _taken_twice(name: str, tables: list[dict[str, Any]]) -> Iterator[tuple[Key, str]]:
+    seen: dict[str, int] = {}
+    for n, table in enumerate(tables):
+        if isinstance(id_ := table.get("id"), str) and seen.setdefault(id_, n) != n:
+            yield (name, n, "id"), f'"{id_[:80]}" is the id of {name}[{seen[id_] + 1}] already'
 
 
-def _known_keys(table: Key) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in table:
-        if isinstance(part, int):
-            continue
-        found = _model_of(model.model_fields[part].annotation) if part in model.model_fields else None
-        if found is None:
-            return []
-        model = found
-    return list(model.model_fields)
+def _idle(n: int, table: dict[str, Any], ids: list[str]) -> Iterator[tuple[Key, str]]:
+    """What would leave a subscriber waiting for something that never comes."""
+    wanted = table.get("sources", [])
+    for id_ in [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []:
+        if isinstance(id_, str) and id_ not in ids:
+            yield ("subscribers", n, "sources"), f'"{id_[:80]}" is the id of no source{nearest(id_, ids)}'
+    events = table.get("events", [])
+    asked = [e for e in events if isinstance(e, str)] if isinstance(events, list) else [str(events)]
+    if any(e.startswith("source.") for e in asked) and table.get("operator", False) is False:
+        yield ("subscribers", n, "events"), "source.* events go to operators only: add operator = true"
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_of(a))), None)
+def _bad_rules(n: int, source: dict[str, Any]) -> Iterator[tuple[Key, str]]:
+    """Selectors and CMS names that a pass could not use. Loads the crawler only for a source that names some."""
+    listed: dict[tuple[str, ...], Any] = {
+        ("cms",): source.get("cms"),
+        **_named(source, "list", "item"),
+        **_named(source, "paging", "next"),
+    }
+    for key, rule in listed.items():
+        if isinstance(rule, str) and rule != "auto":
+            from crawler.listing import ListRules
+
+            try:
+                ListRules(**{key[-1]: rule})  # type: ignore[arg-type]
+            except ValueError as error:
+                yield ("sources", n, *key), str(error).partition(": ")[2]
+    for key, rule in (_named(source, "detail", "body") | _named(source, "attachments", "link")).items():
+        for selector in rule if isinstance(rule, list) else [rule]:
+            if isinstance(selector, str):
+                from crawler.markup import parse_html, select
+
+                try:
+                    select(parse_html(""), selector)
+                except ValueError as error:
+                    yield ("sources", n, *key), str(error)
 
 
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\]?\s*(?:#.*)?$")
-_ASSIGNMENT = re.compile(r"^\s*([A-Za-z0-9_\-\"'.]+)\s*=")
+def _named(source: dict[str, Any], table: str, short: str) -> dict[tuple[str, ...], Any]:
+    """The rules of one of a source's tables, or the one rule that a bare string stands for (`_as_table`)."""
+    found = source.get(table)
+    if isinstance(found, str):
+        return {(table, short): found}
+    known = _RULES[table]
+    return {(table, key): rule for key, rule in found.items() if key in known} if isinstance(found, dict) else {}
 
 
-def _key_lines(text: str) -> dict[Key, int]:
-    """In which line each key stands; tomllib does not tell. Good enough for one key a line."""
-    return dict(_walk_lines(text))
-
-
-def _walk_lines(text: str) -> Iterator[tuple[Key, int]]:
-    table: Key = ()
-    counts: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            parts = [p.strip(" \"'") for p in header[2].split(".")]
-            if header[1] == "[[":
-                counts[header[2]] = counts.get(header[2], -1) + 1
-                table = (*parts, counts[header[2]])
-            else:
-                first = (parts[0], counts[parts[0]]) if parts[0] in counts else (parts[0],)
-                table = (*first, *parts[1:])
-            yield table, number
-        elif assignment := _ASSIGNMENT.match(line):
-            yield (*table, *(p.strip("\"'") for p in assignment[1].split("."))), number
+_RULES = {
+    "list": ("item", "title", "link", "date"),
+    "paging": ("next",),
+    "detail": ("body", "title", "drop"),
+    "attachments": ("link",),
+}
