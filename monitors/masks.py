@@ -15,8 +15,7 @@ _N = r"[零一二三四五六七八九十百\d]"
 # Every pattern is bounded or a single character class: matching time is linear in the text.
 _RULES: dict[str, re.Pattern[str]] = {
     "title in 《》": re.compile(r"《[^《》\n]{1,150}》"),
-    "web or mail address": re.compile(
-        r"(?:https?://|www\.)[!-~]{1,300}|(?<![\w.-])[A-Za-z0-9._-]{1,60}@[\w.-]{1,60}"),
+    "web or mail address": re.compile(r"(?:https?://|www\.)[!-~]{1,300}|(?<![\w.-])[A-Za-z0-9._-]{1,60}@[\w.-]{1,60}"),
     "document number": re.compile(r"[〔\[(【](?:19|20)\d\d[〕\])】]第?\d{0,5}号?|第?(?<!\d)\d{1,12}号(?![召线楼])"),
     "standard or product code": re.compile(
         r"(?<![A-Za-z0-9])(?:[A-Z]{1,4}/?[A-Z]{0,3}-?\d[\dA-Za-z./-]{0,20}"
@@ -41,7 +40,7 @@ _RULES: dict[str, re.Pattern[str]] = {
         r"|后|级|间|版)?"
         r"|(?<!\d)(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}|(?<!\d)(?:19|20)\d\d[-~](?:19|20)\d\d(?![\d.万亿元%])"
         r"|(?<!\d)\d{1,2}(?:[-~至到]\d{1,2})?月(?:\d{1,2}日|份|底|末|初|前|中|上旬|中旬|下旬)?"
-        r"|\d{1,2}日(?![常均托间照])|(?<!\d)\d{1,2}:\d\d(?::\d\d)?"
+        r"|\d{1,2}日(?![常均托间照])|(?<![\d.])\d{1,2}:\d\d(?::\d\d)?(?![.:\d])"
         r"|[一二][零一二三四五六七八九]{3}年(?:[一二三四五六七八九十]{1,2}月(?:[一二三四五六七八九十]{1,3}"
         r"日)?)?"
         r"|[一二三四五六七八九十]{1,2}月(?=[一二三四五六七八九十]{1,3}日|底|份|末)"

@@ -32,10 +32,9 @@ def chinese_number(text: str) -> int | None:
             section += (digit or (1 if not section else 0)) * _SMALL[char]
             digit = 0
         else:
-            section += digit
-            if not (total or section):
-                section = 1 if position == 0 else 0
-            total = (total + section) * _LARGE[char]
+            section += digit or (1 if position == 0 else 0)
+            whole = char == "亿" or total < _LARGE["亿"]  # 三亿五千万: 万 scales what follows 亿, not the 亿
+            total = (total + section) * _LARGE[char] if whole else total + section * _LARGE[char]
             section = digit = 0
     return total + section + digit
 

@@ -148,6 +148,8 @@ def _place(reading: _Reading, plain: Sequence[Quantity], index: int) -> _Place:
 
 def _dealt_out(text: str, place: _Place, plain: Sequence[Quantity], index: int) -> str | None:
     """The subject of a figure that 分别 deals out to one of several things named before."""
+    if "分别" not in text[place.sentence[0] : place.quantity.number]:
+        return None
     first = index
     while first > 0 and plain[first - 1].number >= place.clause[0]:
         first -= 1
@@ -253,8 +255,8 @@ def _list_head(reading: _Reading, paragraph: Paragraph) -> str:
         return ""
     index = bisect_right(reading.starts, paragraph.start) - 1
     for head in reversed(reading.paragraphs[max(0, index - 12) : index]):
-        if head.level < paragraph.level:
-            words = reading.normal.text[max(head.start, head.end - 90) : head.end]
+        words = reading.normal.text[max(head.start, head.end - 90) : head.end]
+        if head.level < paragraph.level or (head.level == TEXT_LEVEL and words.endswith(":")):
             return words if words.endswith(":") else ""
     return ""
 
@@ -275,22 +277,27 @@ def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> da
     """The deadline in force where a quantity stands: the last one before it in its paragraph, else its section's."""
     if paragraph.start not in reading.deadlines:
         reading.deadlines[paragraph.start] = deadlines(reading.normal.text, paragraph, paragraph.year or reading.year)
-    said = [d for d in reading.deadlines[paragraph.start] if d.position <= quantity.number]
+    said = _last_said(reading, paragraph, quantity)
     if said:
-        return said[-1].day
+        return said.day
     return date(paragraph.year, 12, 31) if paragraph.year and paragraph.mode != "back" else None
 
 
 def _said_in(reading: _Reading, paragraph: Paragraph, quantity: Quantity, sentence: tuple[int, int]) -> date | None:
-    said = [d for d in reading.deadlines.get(paragraph.start, ()) if sentence[0] <= d.position <= quantity.number]
-    return said[-1].day if said else None
+    said = _last_said(reading, paragraph, quantity)
+    return said.day if said and said.position >= sentence[0] else None
+
+
+def _last_said(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> Deadline | None:
+    said = reading.deadlines.get(paragraph.start, ())
+    index = bisect_right(said, quantity.number, key=lambda deadline: deadline.position)
+    return said[index - 1] if index else None
 
 
 def _bodies(reading: _Reading, quantity: Quantity) -> tuple[str, ...]:
     """The bodies that answer for the item in which a quantity stands."""
-    ends = [r.end for r in reading.responsibilities]
-    index = bisect_right(ends, quantity.number)
-    if index < len(ends) and reading.responsibilities[index].start <= quantity.number:
+    index = bisect_right(reading.responsibilities, quantity.number, key=lambda item: item.end)
+    if index < len(reading.responsibilities) and reading.responsibilities[index].start <= quantity.number:
         return reading.responsibilities[index].names
     return ()
 

@@ -242,11 +242,8 @@ def _fallback(text: str, clause: tuple[int, int]) -> str:
 
 def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
     """The subject of a percentage: the rate before it, or the share of what follows it (50%的街道建有老年学校)."""
-    before = re.sub(
-        r"分别(?=增长|提高|下降)",
-        "",
-        _strip_verb(tidy(_without_previous(text[max(clause[0], floor) : quantity.start], quantity))),
-    )
+    printed = _without_previous(text[max(clause[0], floor) : quantity.start], quantity)
+    before = re.sub(r"分别(?=增长|提高|下降)", "", _strip_verb(tidy(printed)))
     after = text[quantity.end : min(clause[1], ceiling)]
     if after.startswith("的") and len(after) > 3 and not re.match(r"的(?:目标|水平|比例|标准|要求|增速|速度)", after):
         return (tidy(after[1:])[:_LONGEST] + "占比").replace("率占比", "率")
