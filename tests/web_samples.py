@@ -57,7 +57,9 @@ SECOND = (
     .replace("补贴由区财政先行垫付，市财政按年度结算。", "")
     .replace("六、其他。", "补贴由区财政先行垫付，市财政按年度结算。\n六、其他。")
 )
-PAGE = "<html><head><meta charset='gb2312'><title>答复</title></head><body><script>steal()</script><p>{}</p></body></html>"
+PAGE = (
+    "<html><head><meta charset='gb2312'><title>答复</title></head><body><script>steal()</script><p>{}</p></body></html>"
+)
 
 
 def settings(**changed: Any) -> Settings:
@@ -75,9 +77,9 @@ def figure(text: str, quote: str, value: float, unit: str, bound: Any = "=", nth
 
 
 def measure(kind: Kind, subject: str, text: str, *figures: Figure, **more: Any) -> Measure:
-    """A measure with the line that its first figure stands in as its sentence."""
-    start = text.rfind("\n", 0, figures[0].start) + 1
-    sentence = text[start : text.find("\n", start)]
+    """A measure with the sentence that its first figure stands in."""
+    start = max(text.rfind(end, 0, figures[0].start) for end in "\n。") + 1
+    sentence = text[start : text.index("。", start) + 1]
     given = {"deadline": None, "recipient": None, "condition": None, "bodies": ()} | more
     return Measure(kind, subject, figures, sentence=sentence, **given)
 
@@ -188,13 +190,16 @@ def fill(conn: sa.Connection) -> None:
     )  # fmt: skip
     assign(conn, second, "m2", "m3/家庭 床位", "m1", "m2")
     other = "第一条　对养老机构给予4000元/张的建设补贴。\n第二条　本办法有效期5年。"
+    subsidy = measure(
+        "subsidy", "养老机构建设补贴", other, figure(other, "4000元/张", 4000, "元/张"), recipient="养老机构"
+    )
     rule = store(
         *(conn, "linhai-gov", "临海区", "https://www.linhai.example/zwgk/3.html"),
         document(
             other, title="临海区养老机构补贴办法", doc_number="临政规〔2025〕3号", publisher="临海区人民政府",
             index_number=None, published_on=date(2025, 11, 3),
         ),
-        (measure("subsidy", "养老机构建设补贴", other, figure(other, "4000元/张", 4000, "元/张"), recipient="养老机构"),),
+        (subsidy,),
     )  # fmt: skip
     assign(conn, rule, "m4")
     hostile = store(
@@ -211,7 +216,12 @@ def fill(conn: sa.Connection) -> None:
 
 
 def _events(
-    conn: sa.Connection, at: datetime, first: StoredVersion, second: StoredVersion, rule: StoredVersion, bad: StoredVersion
+    conn: sa.Connection,
+    at: datetime,
+    first: StoredVersion,
+    second: StoredVersion,
+    rule: StoredVersion,
+    bad: StoredVersion,
 ) -> list[Event]:
     refs = {v.id: documents.document_by_id(conn, v.mark.document_id) for v in (second, rule, bad)}
     reply, law, hostile = (stored.ref() for stored in refs.values() if stored)
@@ -228,7 +238,8 @@ def _events(
         Event("document.revised", at, key="r", versions=(1, 2), detail={"reasons": ["text"]}, **mine),
         Event(
             "measure.changed", at, key="c", versions=(1, 2), measure=ref("m1"), before=before, after=after,
-            summary="养老机构建设补贴：5000元/张 → 6000元/张", detail={"fields": ["value"], "bodies": ["市民政局"]}, **mine,
+            summary="养老机构建设补贴：5000元/张 → 6000元/张",
+            detail={"fields": ["value"], "bodies": ["市民政局"]}, **mine,
         ),
         Event(
             "measure.conflict", at, key="x", versions=(None, 1), measure=ref("m4"), before=before, after=told,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -34,8 +35,8 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/captures/{id:int}/raw", archive.raw_capture),
     Route("/measures", figures.list_measures),
     Route("/measures.csv", figures.all_as_csv),
-    Route("/measures/{id}.csv", figures.one_as_csv),
-    Route("/measures/{id}", figures.show_measure),
+    Route("/measures/{id:path}.csv", figures.one_as_csv),
+    Route("/measures/{id:path}", figures.show_measure),
     Route("/sources", operations.list_sources),
     Route("/deliveries", operations.count_deliveries),
     Route("/feeds/events.atom", feeds.events_feed),
@@ -98,13 +99,14 @@ def _is_ours(host: str, site: Site) -> bool:
         return False
 
 
-def _problem(site: Site, what: str, status: int) -> Response:
-    return site.page("problem", status, PAGE_HEADERS, what=what)
+def _problem(site: Site, what: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return site.page("problem", status, {**PAGE_HEADERS, **(headers or {})}, what=what)
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 400
-    return _problem(site_of(request), "not_found" if status == 404 else "refused", status)
+    assert isinstance(error, HTTPException)
+    what = {404: "not_found", 410: "gone"}.get(error.status_code, "refused")
+    return _problem(site_of(request), what, error.status_code, error.headers)
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

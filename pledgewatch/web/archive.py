@@ -19,7 +19,7 @@ from notify.phrases import clean
 from pledgewatch.web import queries
 from pledgewatch.web.changes import entry_of
 from pledgewatch.web.queries import DocumentFilter
-from pledgewatch.web.site import number, paging, plain, site_of
+from pledgewatch.web.site import id_of, number, paging, plain, site_of
 from storage.captures import StoredCapture, capture_by_id, stored_bytes
 from storage.documents import (
     StoredDocument,
@@ -30,6 +30,7 @@ from storage.documents import (
     version_by_id,
     version_by_number,
 )
+from storage.errors import StorageError
 
 # An archived page shows itself and nothing else: no script, no request, no form, no way out but a click.
 RAW_HEADERS: Mapping[str, str] = {
@@ -112,7 +113,7 @@ def show_document(request: Request) -> Response:
 
 
 def _document(conn: sa.Connection, request: Request) -> StoredDocument:
-    document = document_by_id(conn, request.path_params["id"])
+    document = document_by_id(conn, id_of(request))
     if document is None:
         raise HTTPException(404)
     return document
@@ -187,7 +188,7 @@ def _line(pieces: Sequence[Piece]) -> Line:
 def raw_version(request: Request) -> Response:
     """The page that a version was read from, as it came."""
     with site_of(request).database.read() as conn:
-        version = version_by_id(conn, request.path_params["id"])
+        version = version_by_id(conn, id_of(request))
         if version is None:
             raise HTTPException(404)
         capture, body = _captured(conn, version.mark.capture_id)
@@ -198,7 +199,7 @@ def raw_version(request: Request) -> Response:
 def raw_capture(request: Request) -> Response:
     """An archived answer, an attachment above all, as a file to keep."""
     with site_of(request).database.read() as conn:
-        capture, body = _captured(conn, request.path_params["id"])
+        capture, body = _captured(conn, id_of(request))
         name = queries.capture_name(conn, capture.id, capture.page_id)
     last = unquote(urlsplit(capture.url).path.rpartition("/")[2])
     return _download(body, _file_name(name or last or f"capture-{capture.id}", body))
@@ -208,7 +209,10 @@ def _captured(conn: sa.Connection, id: int) -> tuple[StoredCapture, bytes]:
     capture = capture_by_id(conn, id)
     if capture is None:
         raise HTTPException(404)
-    return capture, stored_bytes(conn, id)
+    try:
+        return capture, stored_bytes(conn, id)
+    except StorageError as error:  # pruned or damaged: the rest of the archive can still be read
+        raise HTTPException(410) from error
 
 
 def _shown(capture: StoredCapture, body: bytes, name: str) -> Response:
@@ -239,7 +243,7 @@ def _file_name(name: str, body: bytes) -> str:
         "gzip": "gz",
     }
     ending = endings.get(kind, kind)
-    kept = _UNSAFE_NAME.sub("_", clean(name))[:80].strip("_ ") or "file"
+    kept = _UNSAFE_NAME.sub("_", clean(name))[:80].strip("._ ") or "file"
     if kind == "picture":
         known = re.search(r"\.(png|jpe?g|gif|bmp|tiff?)$", kept, re.IGNORECASE)
         return kept if known else f"{kept}.bin"

@@ -17,18 +17,20 @@ from notify.marking import Piece, alike, mark, side
 from notify.phrases import clean, figure_words, label, reason_words, side_words, size_words
 from pledgewatch.web import queries
 from pledgewatch.web.queries import LogFilter
-from pledgewatch.web.site import Site, address, number, one_of, plain, site_of
+from pledgewatch.web.site import Site, address, id_of, number, one_of, plain, site_of
 from pledgewatch.web.words import event_types
 from storage.documents import history
 from storage.events import event_by_id
 from storage.records import Event
 
 KINDS = ("subsidy", "target", "progress")
+_TURNED = ("measure.changed", "measure.added", "measure.removed")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An event in words. `sides` are the names of the two figures, `between` the sign that stands between them."""
+    """An event in words. `sides` are the names of the two figures, `between` the sign that stands between them;
+    `turned`: the first does not hold any more, the second took its place."""
 
     event: Event
     time: datetime
@@ -38,6 +40,7 @@ class Entry:
     before: str
     after: str
     between: str
+    turned: bool
     size: str
     note: str
 
@@ -52,6 +55,7 @@ def entry_of(event: Event, site: Site) -> Entry:
         figure_words(event, "before", site.language),
         figure_words(event, "after", site.language),
         _between(event.type),
+        event.type in _TURNED,
         size_words(event, site.language),
         _note(event, site),
     )
@@ -141,7 +145,7 @@ class Sentences:
 def show_event(request: Request) -> Response:
     site = site_of(request)
     with site.database.read() as conn:
-        event = event_by_id(conn, request.path_params["id"])
+        event = event_by_id(conn, id_of(request))
         if event is None:
             raise HTTPException(404)
         ids = _version_ids(conn, event)
@@ -154,7 +158,7 @@ def show_event(request: Request) -> Response:
         event=event,
         sentences=sentences_of(event),
         facts=_facts(event, site),
-        summary=clean(event.summary),
+        summary="" if event.before or event.after else clean(event.summary),  # it would say the figures again
         compared=old is not None and new is not None and old != new,
         archived=[(n, ids[n]) for n in dict.fromkeys((new, old)) if n in ids],
         other=event.detail.get("other_document") or None,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from monitors.changes import MeasureChange, compare_measures
 from monitors.difference import Block, Difference, difference, sentences
 from pledgewatch.web.archive import version_facts
-from pledgewatch.web.site import number, site_of
+from pledgewatch.web.site import id_of, number, site_of
 from storage.documents import HistoryLine, StoredDocument, StoredVersion, document_by_id, history, version_by_number
 
 CONTEXT = 2  # sentences kept in sight on either side of a change; the rest between two changes is folded
@@ -36,7 +36,7 @@ class Section:
 def show_difference(request: Request) -> Response:
     site = site_of(request)
     with site.database.read() as conn:
-        document = document_by_id(conn, request.path_params["id"])
+        document = document_by_id(conn, id_of(request))
         if document is None:
             raise HTTPException(404)
         lines = history(conn, document.id)

@@ -23,31 +23,32 @@ def events_feed(request: Request) -> Response:
     site = site_of(request)
     with site.database.read() as conn:
         found = queries.change_log(conn, log_filter(request))
-    base = site.settings.web.links_base
+    web = site.settings.web
+    here = (web.base_url or str(request.base_url)).rstrip("/")
     query = f"?{request.url.query}" if request.url.query else ""
     root = ET.Element("feed", {"xmlns": _ATOM, "xml:lang": site.language})
-    _add(root, "id", f"{base}/feeds/events.atom{query}")
+    _add(root, "id", f"{web.links_base}/feeds/events.atom{query}")
     _add(root, "title", f"Pledgewatch {site.words['events']}")
     _add(root, "updated", max((e.time for e in found.events), default=_EPOCH).isoformat())
     _add(ET.SubElement(root, "author"), "name", "Pledgewatch")
-    ET.SubElement(root, "link", {"rel": "self", "href": f"{base}/feeds/events.atom{query}"})
-    ET.SubElement(root, "link", {"rel": "alternate", "type": "text/html", "href": f"{base}/events{query}"})
+    ET.SubElement(root, "link", {"rel": "self", "href": f"{here}/feeds/events.atom{query}"})
+    ET.SubElement(root, "link", {"rel": "alternate", "type": "text/html", "href": f"{here}/events{query}"})
     for event in found.events:
-        _add_entry(root, event, site, base)
+        _add_entry(root, event, site, here)
     return Response(
         ET.tostring(root, encoding="utf-8", xml_declaration=True),
         headers={"Content-Type": "application/atom+xml; charset=utf-8", "Cache-Control": "no-cache"},
     )
 
 
-def _add_entry(root: ET.Element, event: Event, site: Site, base: str) -> None:
+def _add_entry(root: ET.Element, event: Event, site: Site, here: str) -> None:
     told = entry_of(event, site)
     figures = clean(change_words(event, site.language))
     node = ET.SubElement(root, "entry")
-    _add(node, "id", f"{base}/events/{event.id}")
+    _add(node, "id", f"{site.settings.web.links_base}/events/{event.id}")
     _add(node, "title", " ".join(filter(None, (told.label + site.words["colon"] + told.name, figures))))
     _add(node, "updated", event.time.isoformat())
-    ET.SubElement(node, "link", {"rel": "alternate", "type": "text/html", "href": f"{base}/events/{event.id}"})
+    ET.SubElement(node, "link", {"rel": "alternate", "type": "text/html", "href": f"{here}/events/{event.id}"})
     _add(node, "category", "").set("term", event.type)
     _add(node, "summary", clean(event.summary) or told.note)
 

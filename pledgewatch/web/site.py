@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -123,7 +124,7 @@ def paging(request: Request, page: int, total: int, size: int) -> Paging:
         page,
         last,
         total,
-        address(request, page=page - 1) if 1 < page <= last + 1 else None,
+        address(request, page=min(page - 1, last)) if page > 1 else None,
         address(request, page=page + 1) if page < last else None,
     )
 
@@ -140,6 +141,14 @@ def number(request: Request, name: str, least: int = 1) -> int | None:
     said = request.query_params.get(name, "")
     # SQLite's and PostgreSQL's numbers end near 10**18; no page lies beyond.
     return max(least, int(said)) if said.isascii() and said.isdigit() and len(said) < 18 else None
+
+
+def id_of(request: Request) -> int:
+    """The number in the path. Raises the answer 404 for one that no row can have."""
+    id = int(request.path_params["id"])
+    if id >= 2**63:
+        raise HTTPException(404)
+    return id
 
 
 def one_of(request: Request, name: str, choices: Collection[str]) -> str:
