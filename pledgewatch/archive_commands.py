@@ -17,6 +17,7 @@ from pledgewatch.console import (
     print_json,
     print_lines,
     reading,
+    remember,
     stop,
 )
 
@@ -67,7 +68,10 @@ def documents(
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """The documents in the archive, newest first; as JSON one object a line."""
+    """The documents in the archive, newest first.
+
+    As JSON one object a line.
+    """
     from storage.documents import list_documents
 
     with reading(config) as conn:
@@ -117,7 +121,10 @@ def diff(
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """What changed between two versions of a document, in colours or as a web page."""
+    """What changed between two versions of a document.
+
+    In colours on a terminal, with --html as a web page, with --json for scripts.
+    """
     settings = load(config)
     with reading(config) as conn:
         document = find(conn, doc)
@@ -156,7 +163,7 @@ def _two_versions(
 
 
 measures_app = typer.Typer(
-    help="The measures that are followed through documents; split and merge correct how they are linked.",
+    help="The tracked measures; merge and split correct them.",
     rich_markup_mode=None,
     invoke_without_command=True,
 )
@@ -172,6 +179,7 @@ def measures(
 ) -> None:
     """The tracked measures with their statements; as JSON one measure a line."""
     if context.invoked_subcommand:
+        remember(config)
         return
     from storage.threads import tracked_with_statements
 
@@ -234,7 +242,10 @@ def events(
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """The change log; as JSON one event a line."""
+    """The change log.
+
+    As JSON one event a line.
+    """
     from storage.events import events_since
 
     with reading(config) as conn:
@@ -257,6 +268,7 @@ app.add_typer(deliveries_app, name="deliveries")
 def deliveries(context: typer.Context, json_: JsonOption = False, config: ConfigOption = None) -> None:
     """What was sent, what waits and what failed; as JSON one delivery a line."""
     if context.invoked_subcommand:
+        remember(config)
         return
     from storage.outbox import list_deliveries
 
@@ -298,7 +310,11 @@ def export(
     warc: Annotated[bool, typer.Option("--warc", help="WARC files in place of plain ones.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """The archive as plain files: raw bytes, text, metadata; or as WARC."""
+    """The archive as plain files, or as WARC.
+
+    Plain: a folder for each document, in it one for each version, with page and attachments as they came, the text
+    and the metadata. WARC: one file for each document, with every answer that a version was read from.
+    """
     if (doc is None) == (not all_):
         stop("name one document, or say --all")
     from pledgewatch.exporting import export_documents

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,10 +21,30 @@ from pledgewatch.console import (
     load,
     open_archive,
     print_json,
+    remember,
     stop,
 )
 
 __all__ = ["archive_commands", "main", "source_commands"]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"pledgewatch {version('pledgewatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    config: ConfigOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    remember(config)
+
 
 # --- the product at work ---------------------------------------------------------------------------------------
 
@@ -36,7 +57,7 @@ def demo(
     ] = False,
     port: Annotated[int, typer.Option(help="Port of the web pages (0: any free one).", min=0, max=65535)] = 8700,
 ) -> None:
-    """The whole product on one screen, without network or set-up."""
+    """See it work: no network, no set-up."""
     from pledgewatch.demo import run_demo
 
     raise typer.Exit(run_demo(once=once, port=port))
@@ -44,7 +65,10 @@ def demo(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """The daemon: schedules, crawls, compares, delivers, serves the web pages."""
+    """The daemon: watches, delivers, serves the web pages.
+
+    SIGTERM and SIGINT end it within 10 seconds, SIGHUP reloads the configuration. One daemon works on a database.
+    """
     settings = load(config)
     from pledgewatch.daemon import run_daemon
 
@@ -57,7 +81,10 @@ def check(
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """One pass now over the named sources, then deliver what is due."""
+    """One pass now over sources, then deliver what is due.
+
+    As JSON one object a line and source. Status 1 where a source or a delivery failed.
+    """
     settings = load(config)
     known = [s.id for s in settings.sources]
     if unknown := [s for s in sources or () if s not in known]:
@@ -69,7 +96,7 @@ def check(
 
 @app.command()
 def web(config: ConfigOption = None) -> None:
-    """The web pages alone, without watching anything."""
+    """The web pages alone; nothing is watched."""
     settings = load(config)
     from pledgewatch.web import serve_alone
 
@@ -87,7 +114,10 @@ def extract(
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read documents and print the measures in them: HTML, text, PDF, DOCX, DOC, XLS(X), OFD."""
+    """Read files and print the measures in them.
+
+    HTML, text, PDF, DOCX, DOC, XLS, XLSX and OFD; no database is needed. Status 1 where a file could not be read.
+    """
     if not files and sys.stdin.isatty():
         stop("name a file, or pipe one in")
     results, failed = [], False
@@ -141,7 +171,12 @@ def links(
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """What a list page would yield: titles, addresses, dates, the next page."""
+    """What a saved list page would yield.
+
+    Titles, addresses and dates of its rows, and the next page.
+    """
+    if not base.startswith(("http://", "https://")):
+        stop(f"--base {base}: write the whole address, with http:// or https://")
     from crawler.listing import read_list
 
     try:
@@ -162,7 +197,9 @@ def links(
 @config_app.command("check")
 def config_check(config: ConfigOption = None) -> None:
     """Validate the configuration; every mistake is named with its key and line."""
-    settings = load(config)
+    settings = load(config, addresses=True)
+    if settings.sources and "example.org" in settings.crawl.user_agent:
+        complain("hint: crawl.user_agent names nobody; put an address there that a site's operator can write to")
     print(
         f"configuration is right: {len(settings.sources)} sources, {len(settings.tracked)} tracked measures, "
         f"{len(settings.subscribers)} subscribers"
@@ -171,20 +208,24 @@ def config_check(config: ConfigOption = None) -> None:
 
 def main() -> None:
     """Entry point of the program."""
+    for stream in (sys.stdout, sys.stderr):
+        # Scripts get UTF-8 whatever the locale; a terminal keeps its own and shows "?" for what it cannot.
+        stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")  # type: ignore[union-attr]
     try:
-        app(args=_options_first(sys.argv[1:]))
-    except BrokenPipeError:
-        # The reader of a pipe went away (`| head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): not an error of ours.
+        _forget_output()
+        sys.exit(0)
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_output()
 
 
-def _options_first(args: list[str]) -> list[str]:
-    """`pledgewatch --config FILE check` means `pledgewatch check --config FILE`."""
-    if args[:1] == ["--config"] and len(args) > 2:
-        return [*args[2:], *args[:2]]
-    if args and args[0].startswith("--config=") and len(args) > 1:
-        return [*args[1:], args[0]]
-    return args
+def _forget_output() -> None:
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

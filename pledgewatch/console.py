@@ -7,12 +7,14 @@ Data goes to standard output, everything else to standard error. Exit status 0 d
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,7 +24,20 @@ if TYPE_CHECKING:
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
+#: As people meet them: try, run, read files, configure, look into the archive.
+_ORDER = (
+    *("demo", "run", "check", "web", "extract", "links", "sources", "subscribers", "config"),
+    *("documents", "history", "diff", "measures", "events", "deliveries", "export"),
+)
+
+
+class _InOrder(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=_ORDER.index)
+
+
 app = typer.Typer(
+    cls=_InOrder,
     name="pledgewatch",
     help="Watches what governments promise and pay on their disclosure pages, and tells which figure changed.",
     rich_markup_mode=None,
@@ -32,16 +47,6 @@ app = typer.Typer(
 )
 
 
-def _group(name: str, words: str) -> typer.Typer:
-    group = typer.Typer(help=words, rich_markup_mode=None, no_args_is_help=True)
-    app.add_typer(group, name=name)
-    return group
-
-
-sources_app = _group("sources", "The watched pages: list, test, add.")
-subscribers_app = _group("subscribers", "Who is told of what: list, test.")
-config_app = _group("config", "The configuration file.")
-
 ConfigOption = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +54,28 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+
+
+def remember(config: str | None) -> None:
+    """A `--config` that stands before the command's name is the default of the one behind it."""
+    if config is not None:
+        os.environ["PLEDGEWATCH_CONFIG"] = config
+
+
+def _group(name: str, words: str) -> typer.Typer:
+    group = typer.Typer(help=words, rich_markup_mode=None, no_args_is_help=True)
+    app.add_typer(group, name=name)
+    group.callback()(_with_config)
+    return group
+
+
+def _with_config(config: ConfigOption = None) -> None:
+    remember(config)
+
+
+sources_app = _group("sources", "The watched pages: list, test, add.")
+subscribers_app = _group("subscribers", "Who is told of what: list, test.")
+config_app = _group("config", "The configuration file.")
 
 
 def complain(message: str) -> None:
@@ -61,12 +88,12 @@ def stop(message: str, status: int = EXIT_USAGE) -> NoReturn:
     raise typer.Exit(status)
 
 
-def load(config: str | None) -> Settings:
-    """The settings, or an end with status 2 and every mistake named."""
+def load(config: str | None, *, addresses: bool = False) -> Settings:
+    """The settings, or an end with status 2 and every mistake named; with `addresses` those of channels as well."""
     from pledgewatch.settings import ConfigError, load_settings
 
     try:
-        return load_settings(config)
+        return load_settings(config, addresses=addresses)
     except ConfigError as error:
         for problem in error.problems:
             complain(f"{error.path}: {problem}")
@@ -99,7 +126,7 @@ def reading(config: str | None) -> Iterator[sa.Connection]:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -68,6 +67,8 @@ def sources_test(
     source = settings.source(id_)
     if source is None:
         stop(f'no source "{id_}"; the configuration has: {", ".join(s.id for s in settings.sources) or "none"}')
+    import asyncio
+
     from pledgewatch.probing import probe
     from pledgewatch.terminal import show_probe
 
@@ -89,6 +90,8 @@ def sources_add(
 ) -> None:
     """Probe an address and print the table to paste into the configuration."""
     settings = load(config)
+    import asyncio
+
     from pledgewatch.probing import append_table, new_source, probe, source_table
 
     try:
@@ -139,6 +142,8 @@ def subscribers_test(
     if table is None:
         known = ", ".join(s.id for s in settings.subscribers) or "none"
         stop(f'no subscriber "{id_}"; the configuration has: {known}')
+    import asyncio
+
     from pledgewatch.sampling import send_sample, show_past
 
     if since is not None:
