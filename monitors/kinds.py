@@ -329,6 +329,8 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
         and not re.search(r"力争|计划|目标|拟|争取", before)
     ):
         return "progress"
+    if setting.genre == "rule" and setting.mode != "back" and quantity.bound in (">=", "<="):
+        return "target"
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated
@@ -352,7 +354,7 @@ _SUMS = {"累计", "连续", "总计", "先后", "成功"}
 
 def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
     """The words that look back. In a plan a sum over years (累计下降14.5%) looks ahead like the rest of it."""
-    planned = setting.genre == "plan" and setting.mode != "back"
+    planned = setting.genre in ("plan", "rule") and setting.mode != "back"
     return [found for found in _BACKWARD.finditer(before) if not (planned and found[0] in _SUMS)]
 
 

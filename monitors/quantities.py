@@ -635,7 +635,7 @@ def _bound_before(text: str, position: int, floor: int) -> tuple[Bound, int]:
         if (
             gap
             and not _GAP_OK.fullmatch(gap)
-            and not _GAP_OF.fullmatch(gap)
+            and not (word.startswith("不") and _GAP_OF.fullmatch(gap))
             and not (word in ("至少", "最少", "起码") and re.fullmatch(r"[一-鿿]{1,5}", gap))
         ):
             continue
@@ -714,6 +714,7 @@ def ordered_rates(per: list[str]) -> list[str]:
     return sorted(dict.fromkeys(per), key=lambda name: rank.get(name, 0))
 
 
+_PAID = re.compile(r"\d[万亿]?元")
 _ADDS = re.compile(r"再|另|增加|加发|增发|最高|不超过|上限|封顶|不得超过")
 
 
@@ -768,7 +769,7 @@ def _trigger(masked: str, position: int) -> list[str]:
     sentence = max(masked.rfind(mark, floor, position) for mark in "。\n;!?")
     window = masked[max(floor, sentence + 1) : position]
     found = [rate for rate in re.finditer(_EACH.pattern, window.replace("△", "1")) if rate["counted"] and rate["verb"]]
-    if not found or re.search(r"\d", window[found[-1].end() :].replace("△", "")):
+    if not found or _PAID.search(window, found[-1].end()):
         return []
     return _rate_names(found[-1])
 

@@ -84,7 +84,7 @@ def _read(source: str, title: str, published_on: date | None) -> _Reading:
 
 
 _HEAD_YEAR = (
-    re.compile(r"(20\d\d)年[^\n]{0,12}(?:工作报告|重点工作|民生实事|工作要点|工作计划)"),
+    re.compile(r"(20\d\d)年[^\n]{0,12}(?:工作报告|重点工作|民生实事|工作要点|工作计划|工作情况|工作总结|工作打算)"),
     re.compile(r"[〔\[(](20\d\d)[〕\])]第?\d+号"),
     re.compile(r"(?:发布|生成|成文|印发)日期[:|]?(20\d\d)"),
     re.compile(r"(?m)(20\d\d)年\d{1,2}月\d{1,2}日$"),

@@ -139,7 +139,7 @@ def _mode(heading: str) -> Mode | None:
 
 _HEADING_YEAR = re.compile(
     r"(20\d\d)年(?:度|的)?(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事|部署|展望))"
-    r"|(今年)(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事))"
+    r"|(今年|下半年)(?=[一-鿿]{0,8}(?:工作|目标|任务|计划|打算|安排|实事))"
 )
 
 
@@ -179,6 +179,7 @@ _DEADLINE = re.compile(
     r"|(?P<plan>“?(?P<five>[一二三四五六七八九十]{1,3})五”?(?:期间|时期|期末|末))(?P<since>以来)?"
     r"|(?P<this>今年|本年度?|年内|年底前|年底)(?:(?P<tmonth>\d{1,2})月)?(?:年底|底|末)?前?(?P<toff>以来|起"
     r"|\d|上半年|一季度|前)?"
+    r"|(?<![\d年])(?P<bare>\d{1,2})月(?:底|末)前"
 )
 
 
@@ -216,7 +217,7 @@ def _relative_day(match: re.Match[str], year: int | None) -> date | None:
     if match["plan"]:
         number = chinese_number(match["five"])
         return date(2025 + 5 * (number - 14), 12, 31) if number and 10 <= number <= 30 and not match["since"] else None
-    return None if not year or match["toff"] else _last_day(year, match["tmonth"], None)
+    return None if not year or match["toff"] else _last_day(year, match["tmonth"] or match["bare"], None)
 
 
 def _last_day(year: int, month: str | None, day: str | None) -> date | None:
