@@ -161,6 +161,7 @@ TRACKED = (
     threads.Tracked("m1", "养老机构建设补贴", "subsidy", "云川市", "元/张", NOW),
     threads.Tracked("m2", "养老机构护理型床位占比", "target", "云川市", "%", NOW),
     threads.Tracked("m3/家庭 床位", "家庭养老床位", "progress", "云川市", "张", NOW),
+    threads.Tracked("m5", "养老机构运营补贴", "subsidy", "临海区", "元/床", NOW),
     threads.Tracked("m4", "养老机构建设补贴", "subsidy", "临海区", "元/张", NOW),
 )
 
@@ -202,13 +203,16 @@ def fill(conn: sa.Connection) -> None:
         (subsidy,),
     )  # fmt: skip
     assign(conn, rule, "m4")
+    gone = f"正文{HOSTILE}\u202e倒写，给予300元/床的运营补贴。"
     hostile = store(
         *(conn, "linhai-gov", "临海区", "https://www.linhai.example/zwgk/9.html"),
         document(
-            f"正文{HOSTILE}\u202e倒写", title=f"通知{HOSTILE}", doc_number='"><img src=x>',
+            gone, title=f"通知{HOSTILE}", doc_number='"><img src=x>',
             publisher=HOSTILE, index_number=None, published_on=None, status="repealed",
         ),
+        (measure("subsidy", "养老机构运营补贴", gone, figure(gone, "300元/床", 300, "元/床")),),
     )  # fmt: skip
+    assign(conn, hostile, "m5")
     documents.set_state(conn, hostile.mark.document_id, "withdrawn")
     events.record_events(conn, [*_events(conn, later, first, second, rule, hostile)])
     _deliveries(conn)
@@ -234,7 +238,10 @@ def _events(
     mine = {"source": "yunchuan-mzj", "document": reply}
     there = {"source": "linhai-gov"}
     return [
-        Event("document.published", NOW, key="p", versions=(None, 1), baseline=True, **mine),
+        Event(
+            "document.published", NOW, key="p", versions=(None, 1), baseline=True,
+            detail={"figures": [{"name": "养老机构建设补贴", "words": "5000元/张"}], "measures": 4}, **mine,
+        ),
         Event("document.revised", at, key="r", versions=(1, 2), detail={"reasons": ["text"]}, **mine),
         Event(
             "measure.changed", at, key="c", versions=(1, 2), measure=ref("m1"), before=before, after=after,

@@ -24,6 +24,7 @@ from storage.events import event_by_id
 from storage.records import Event
 
 KINDS = ("subsidy", "target", "progress")
+HEADLINES = 3  # figures of a new document that the log shows
 _TURNED = ("measure.changed", "measure.added", "measure.removed")
 
 
@@ -76,11 +77,35 @@ def _between(type_: str) -> str:
 
 
 def _note(event: Event, site: Site) -> str:
-    """What an event without figures says beyond its name: what was revised, or why a source is ill."""
+    """What an event without figures of its own says beyond its name: the figures of a new document, what was
+    revised, why it is gone or a source is ill."""
     if event.measure:
         return ""
-    reasons = [reason_words(code, site.language) for code in event.detail.get("reasons") or ()]
-    return site.words["comma"].join(reasons) or clean(event.detail.get("reason") or "")
+    if event.type == "document.published":
+        return _headlines(event, site.words)
+    reasons = _reasons(event, site)
+    return f"{_reasons_word(event, site.words)}{site.words['colon']}{reasons}" if reasons else ""
+
+
+def _reasons(event: Event, site: Site) -> str:
+    codes = event.detail.get("reasons") or filter(None, [event.detail.get("reason")])
+    return site.words["comma"].join(reason_words(code, site.language) for code in codes)
+
+
+def _reasons_word(event: Event, w: Mapping[str, str]) -> str:
+    return w["reasons"] if event.type == "document.revised" else w["reason"]
+
+
+def _headlines(event: Event, w: Mapping[str, str]) -> str:
+    """The first figures of a new document, and how many there are."""
+    told = [
+        f"{clean(f.get('name') or '')} {clean(f['words'])}" for f in event.detail.get("figures") or () if f.get("words")
+    ]
+    if not told:
+        return ""
+    total = max(len(told), int(event.detail.get("measures") or 0))
+    more = w["comma"] + w["more_figures"].format(n=total) if total > HEADLINES else ""
+    return w["figures_found"] + w["colon"] + w["comma"].join(told[:HEADLINES]) + more
 
 
 # --- the log --------------------------------------------------------------------------------------------------
@@ -193,8 +218,7 @@ def _facts(event: Event, site: Site) -> list[tuple[str, str]]:
         (w["deadline"], _sides(detail, "deadline", w)),
         (w["days"], clean(detail.get("days") or "")),
         (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
-        (w["reason"], reason_words(detail.get("reason") or "", site.language) if event.measure else ""),
-        (w["reasons"] if detail.get("reasons") else w["reason"], _note(event, site)),
+        (_reasons_word(event, w), _reasons(event, site)),
     ]
     return [(name, value) for name, value in told if value]
 

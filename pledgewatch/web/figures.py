@@ -40,7 +40,7 @@ def list_measures(request: Request) -> Response:
     page = number(request, "page") or 1
     with site.database.read() as conn:
         rows, total = queries.find_tracked(conn, wanted, page)
-        known = list(statements_of(conn, tracked_ids=[t.id for t in rows]))
+        known = list(statements_of(conn, tracked_ids=[t.id for t in rows], standing_only=False))
         regions = queries.tracked_regions(conn)
     return site.page(
         "measures",
@@ -54,8 +54,11 @@ def list_measures(request: Request) -> Response:
 
 
 def _latest(rows: Iterable[Tracked], known: Iterable[KnownStatement]) -> list[Latest]:
-    """The statements come the oldest document first, so the last of a kind is the latest."""
-    last: dict[tuple[str | None, Kind], KnownStatement] = {(s.tracked_id, s.measure.kind): s for s in known}
+    """The statements come the oldest document first, so the last of a kind is the latest. One whose document was
+    withdrawn or expired is shown only where there is no other."""
+    last: dict[tuple[str | None, Kind], KnownStatement] = {}
+    for statement in sorted(known, key=lambda s: s.standing):
+        last[statement.tracked_id, statement.measure.kind] = statement
     return [
         Latest(t, last.get((t.id, "target")), last.get((t.id, "progress")), last.get((t.id, "subsidy"))) for t in rows
     ]

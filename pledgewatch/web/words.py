@@ -19,7 +19,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     # --- filters and paging
     "filter": ("筛选", "Filter"),
     "show": ("查看", "Show"),
-    "clear": ("清除条件", "Clear"),
+    "clear_filter": ("清除条件", "Clear"),
     "any": ("全部", "All"),
     "type": ("类型", "Type"),
     "region": ("地区", "Region"),
@@ -67,6 +67,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "reasons": ("变动部分", "What changed"),
     "days": ("剩余天数", "Days left"),
     "other_document": ("另一份文件", "Other document"),
+    "more_figures": ("等 {n} 项", "{n} in all"),
     "figures_found": ("主要数字", "Main figures"),
     "none": ("无", "none"),
     "time": ("时间", "Time"),

@@ -115,7 +115,7 @@ def rows(content: bytes) -> list[dict[str, str]]:
 
 def test_tables_to_take_away(web: TestClient) -> None:
     every = rows(web.get("/measures.csv").content)
-    assert {row["id"] for row in every} == {"m1", "m2", "m3/家庭 床位", "m4"}
+    assert {row["id"] for row in every} == {"m1", "m2", "m3/家庭 床位", "m4"}  # not m5: withdrawn
     one = web.get("/measures/m1.csv")
     assert [row["value"] for row in rows(one.content)] == ["6000", "8000"]
     assert one.headers["content-type"] == "text/csv; charset=utf-8"

@@ -13,6 +13,7 @@ from web_samples import BASE, HOSTILE, settings
 
 import pledgewatch.web
 from pledgewatch.web import create_app
+from pledgewatch.web.words import words
 from storage.database import Database
 
 PAGES = (
@@ -110,13 +111,14 @@ def test_log_shows_old_and_new_figure_newest_first(web: TestClient) -> None:
     words = text(web, "/events")
     assert "补贴调整 养老机构建设补贴 原 5000元/张 → 现 6000元/张 +20%" in words
     assert "数字矛盾 养老机构建设补贴 另件 5000元/张 ≠ 本件 4000元/张" in words
-    assert "文件撤下" in words and "页面已不存在（404）" in words
+    assert "文件撤下" in words and "原因：页面已不存在（404）" in words
     assert words.index("2026-03-06 周五") < words.rindex("文件撤下") < words.index("2026-03-05 周四")
 
 
 def test_log_hides_the_first_pass_unless_asked(web: TestClient) -> None:
     assert "首次读取" not in text(web, "/events").replace("包括首次读取时", "")
-    assert "新文件 关于市政协第20260118号提案的答复" in text(web, "/events?baseline=1")
+    words = text(web, "/events?baseline=1")
+    assert "新文件 关于市政协第20260118号提案的答复 主要数字：养老机构建设补贴 5000元/张" in words
 
 
 def shown(web: TestClient, query: str) -> list[int]:
@@ -153,6 +155,12 @@ def test_filter_keeps_what_was_chosen(web: TestClient) -> None:
     assert re.search(r'<option value="measure\.\*" selected>', html)
     assert '<option value="火星" selected>' in html
     assert "没有符合条件的内容" in html
+    assert '<a href="/events">清除条件</a>' in html
+
+
+def test_no_word_hides_behind_a_method() -> None:
+    """Templates look for an attribute first: a word named "items" would never be found."""
+    assert [name for name in words("zh") if hasattr({}, name)] == []
 
 
 def test_log_turns_pages_without_loss(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,8 +301,12 @@ def test_measures_show_the_latest_of_each_kind(web: TestClient) -> None:
     words = text(web, "/measures?q=护理型")
     assert "养老机构护理型床位占比 云川市 不低于60% 期限 2027-12-31 51.6% 2026-02-12" in words
     assert "6000元/张 8000元/张" in text(web, "/measures?region=云川市&kind=subsidy")
-    assert "共 1 条" in text(web, "/measures?region=临海区")
+    assert "共 2 条" in text(web, "/measures?region=临海区")
     assert "没有符合条件的内容" in text(web, "/measures?q=没有这种")
+
+
+def test_measures_of_withdrawn_documents_say_so(web: TestClient) -> None:
+    assert "养老机构运营补贴 临海区 — — 300元/床 文件已失效或撤下" in text(web, "/measures?q=运营补贴")
 
 
 def test_measure_over_time_keeps_what_was_edited_away(web: TestClient) -> None:
