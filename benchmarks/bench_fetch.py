@@ -9,12 +9,16 @@ slower.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from benchmarks.pass_contender import FOLDER
 
 PAGES = 1000
 ROUNDS = 3
@@ -59,6 +63,7 @@ CASES = (
 CONTENDERS = (
     Contender("bare Scrapy", "benchmarks.fetch_contenders", ("scrapy",)),
     Contender("Fetcher", "benchmarks.fetch_contenders", ("fetcher",)),
+    Contender("whole pass", "benchmarks.pass_contender"),
 )
 
 
@@ -100,7 +105,8 @@ def main() -> None:
     print(f"A pass over {PAGES} unchanged pages; the best of {ROUNDS} rounds; ratios to {CONTENDERS[0].name}.")
     print("The last column is the share of a core that the server used.\n")
     print(f"{'case':18} {'contender':14} {'pages/s':>9} {'ratio':>6} {'CPU ms/page':>12} {'ratio':>6} {'':>7}")
-    with site() as port:
+    with site() as port, tempfile.TemporaryDirectory() as folder:
+        os.environ[FOLDER] = folder
         for case in CASES:
             runs = measure(case, CONTENDERS, port)
             for contender, result in zip(CONTENDERS, runs, strict=True):

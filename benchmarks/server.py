@@ -5,7 +5,9 @@
 Listens on eight loopback addresses and prints the port that it has on all of them. Paths:
 
     /list/N     a list page with N rows, which lead to /p/0 … /p/N-1 on the same host
+    /bare/N     the same with rows that lead to /q/0 … /q/N-1
     /p/I        a document of 20 KB with an ETag that follows from its path; 304 where the request brings it
+    /q/I        the same without ETag or date: always 200
     /cpu        seconds of CPU that this process has used
 """
 
@@ -19,12 +21,15 @@ import time
 
 HOSTS = tuple(f"127.0.0.{n}" for n in range(1, 9))
 
-_ROW = "<tr><td>第{n}项</td><td>养老机构护理型床位占比不低于{n}%</td><td>每床每月补贴{n}元</td></tr>\n"
+_LINE = (
+    "<p>（{n}）各区要加强组织领导，完善工作机制，压实工作责任，做好宣传引导，及时总结经验，确保各项任务落到实处。</p>\n"
+)
 _PAGE = (
     "<!DOCTYPE html><html><head><meta charset='utf-8'><title>关于养老服务工作要点的通知</title></head><body>"
-    "<h1>关于养老服务工作要点的通知</h1><div id='zoom'><table>"
-    + "".join(_ROW.format(n=n) for n in range(180))
-    + "</table></div></body></html>"
+    "<h1>关于养老服务工作要点的通知</h1><div id='zoom'><p>到2027年底，养老机构护理型床位占比不低于60%。</p>"
+    "<p>对养老机构给予每床每月100元至450元的运营补贴。</p>"
+    + "".join(_LINE.format(n=n) for n in range(110))
+    + "</div></body></html>"
 ).encode()
 PAGE_SHA256 = hashlib.sha256(_PAGE).hexdigest()
 _HTML = b"Content-Type: text/html; charset=utf-8\r\n"
@@ -53,8 +58,10 @@ def _answer(request: bytes) -> bytes:
     path = request.split(b" ", 2)[1]
     if path.startswith(b"/p/"):
         return _document(path, request)
-    if path.startswith(b"/list/"):
-        return _reply(_list(int(path[6:])), _HTML)
+    if path.startswith(b"/q/"):
+        return _reply(_PAGE, _HTML)
+    if path.startswith((b"/list/", b"/bare/")):
+        return _reply(_list(int(path[6:]), "p" if path.startswith(b"/list/") else "q"), _HTML)
     if path == b"/cpu":
         return _reply(str(time.process_time()).encode(), b"")
     return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -68,8 +75,10 @@ def _document(path: bytes, request: bytes) -> bytes:
     return _reply(_PAGE, head + _HTML)
 
 
-def _list(rows: int) -> bytes:
-    links = (f'<li><a href="/p/{n}">关于养老服务第{n}号通知</a><span>2025-07-07</span></li>' for n in range(rows))
+def _list(rows: int, folder: str) -> bytes:
+    links = (
+        f'<li><a href="/{folder}/{n}">关于养老服务第{n}号通知</a><span>2025-07-07</span></li>' for n in range(rows)
+    )
     title = "<!DOCTYPE html><html><head><meta charset='utf-8'><title>通知公告</title></head><body><ul>"
     return (title + "\n".join(links) + "</ul></body></html>").encode()
 

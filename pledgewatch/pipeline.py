@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 import structlog
 
 from crawler.addresses import same_site
@@ -101,12 +102,18 @@ class Answer:
     capture_id: int
     sha256: str | None
 
+    @property
+    def is_good(self) -> bool:
+        return self.capture.outcome in ("ok", "not_modified")
+
 
 class Pipeline:
     """The path of documents in one process. `clock` gives aware UTC times; tests inject it."""
 
     def __init__(self, settings: Settings, database: Database, fetcher: Fetches, clock: Callable[[], datetime]) -> None:
         self.settings, self.database, self.fetcher, self.clock = settings, database, fetcher, clock
+        # SQLite has one writer. Waiting for it here, and not inside of BEGIN, keeps the loop free meanwhile.
+        self._writing = asyncio.Lock()
 
     def use(self, settings: Settings) -> None:
         """Go on with another configuration."""
@@ -128,15 +135,24 @@ class Pipeline:
 
     async def ask(self, source: Source, page: Page, tally: Tally | None = None) -> Answer:
         """Fetch a page, conditionally where something is known of it, and keep the answer."""
+        capture = await self._fetch(source, page, tally)
+        async with self._writing:
+            with self.database.begin() as conn:
+                return self._keep(conn, page, capture)
+
+    async def _fetch(self, source: Source, page: Page, tally: Tally | None) -> Capture:
         audit = self._audit_due(page)
         capture = await self.fetcher.fetch(self._request(source, page, conditional=not audit))
         if tally is not None:
             tally.add(capture)
-        with self.database.begin() as conn:
-            capture_id = captures.record_capture(conn, page, capture)
-        sha256 = archive.digest(capture.body) if capture.outcome == "ok" else page.last_sha256
-        if audit and sha256 != page.last_sha256 and page.etag and page.etag == capture.headers.get("etag"):
+        same_tag = capture.outcome == "ok" and page.etag is not None and page.etag == capture.headers.get("etag")
+        if audit and same_tag and archive.digest(capture.body) != page.last_sha256:
             log.warning("the server calls a changed page unchanged", url=page.url, source=source.id)
+        return capture
+
+    def _keep(self, conn: sa.Connection, page: Page, capture: Capture) -> Answer:
+        capture_id = captures.record_capture(conn, page, capture)
+        sha256 = archive.digest(capture.body) if capture.outcome == "ok" else page.last_sha256
         return Answer(page, capture, capture_id, sha256)
 
     def _request(self, source: Source, page: Page, *, conditional: bool) -> Fetch:
@@ -146,6 +162,7 @@ class Pipeline:
             expects=_EXPECTED[page.kind],
             etag=page.etag if conditional else None,
             last_modified=page.last_modified if conditional else None,
+            known_sha256=page.last_sha256,
             delay=source.delay,
             tls=source.tls,
             allowed_hosts=frozenset({urlsplit(page.url).hostname or "", *source.hosts}) if source.hosts else None,
@@ -157,12 +174,19 @@ class Pipeline:
 
     async def ask_list(self, source: Source, url: str) -> Capture:
         """A list page with its bytes: the stored ones where the server says that it is unchanged."""
-        with self.database.begin() as conn:
-            page = captures.page_for(conn, url, source.id, "list")
-        answer = await self.ask(source, page)
+        answer = await self.ask(source, await self._page(url, source, "list"))
         if answer.capture.outcome != "not_modified":
             return answer.capture
         return replace(answer.capture, body=self._bytes_of(answer))
+
+    async def _page(self, url: str, source: Source, kind: PageKind) -> Page:
+        with self.database.read() as conn:
+            found = captures.page_by_url(conn, url)
+        if found:
+            return found
+        async with self._writing:
+            with self.database.begin() as conn:
+                return captures.page_for(conn, url, source.id, kind)
 
     def _bytes_of(self, answer: Answer) -> bytes:
         """The page's good bytes: the answer's own, or those that it confirmed."""
@@ -192,28 +216,43 @@ class Pipeline:
         return tally.visit("unread")
 
     async def _visit(self, source: Source, item: ListItem, tally: Tally) -> Visit:
-        with self.database.begin() as conn:
-            page = captures.page_for(conn, item.url, source.id, "document")
+        page = await self._page(item.url, source, "document")
+        with self.database.read() as conn:
             known = releases.known_at(conn, page)
-        answer = await self.ask(source, page, tally)
+        capture = await self._fetch(source, page, tally)
         scene = Scene(self.settings, source, page, self.clock())
-        if answer.capture.outcome == "gone":
-            return tally.visit(*releases.commit_gone(self.database, scene))
-        if answer.capture.outcome in ("blocked", "failed"):
+        async with self._writing:
+            with self.database.begin() as conn:
+                answer = self._keep(conn, page, capture)
+                # By far the most visits end here: nothing changed, and one transaction says so.
+                if known and not known.parts and answer.is_good and known.is_settled({page.url: answer.sha256}):
+                    return tally.visit(*releases.see(conn, scene, known))
+        if capture.outcome == "gone":
+            async with self._writing:
+                return tally.visit(*releases.commit_gone(self.database, scene))
+        if not answer.is_good:
             return tally.visit("unread")
         parts = {p.url: await self._ask_part(source, p, tally) for p in (known.parts if known else ())}
-        bodies = {page.url: answer.sha256, **{p.url: p.sha256 for p in parts.values()}}
-        if known and known.is_settled(bodies):
-            return tally.visit(*releases.commit_seen(self.database, scene, known))
-        if known is None and answer.sha256 == page.settled_sha256:
+        if known and known.is_settled({page.url: answer.sha256, **{p.url: p.sha256 for p in parts.values()}}):
+            async with self._writing:
+                with self.database.begin() as conn:
+                    return tally.visit(*releases.see(conn, scene, known))
+        return await self._read_and_commit(scene, item, answer, parts, tally, is_known=known is not None)
+
+    async def _read_and_commit(
+        self, scene: Scene, item: ListItem, answer: Answer, parts: dict[str, Part], tally: Tally, *, is_known: bool
+    ) -> Visit:
+        if not is_known and answer.sha256 == scene.page.settled_sha256:
             return tally.visit("unread")  # these bytes were tried before
         try:
-            release = await self._gather(source, item, answer, parts, tally)
+            release = await self._gather(scene.source, item, answer, parts, tally)
         except UnreadableFile:
-            with self.database.begin() as conn:
-                captures.settle_unreadable(conn, page.id, answer.sha256)
+            async with self._writing:
+                with self.database.begin() as conn:
+                    captures.settle_unreadable(conn, scene.page.id, answer.sha256)
             raise
-        return tally.visit(*await asyncio.to_thread(releases.commit_release, self.database, scene, release))
+        async with self._writing:
+            return tally.visit(*await asyncio.to_thread(releases.commit_release, self.database, scene, release))
 
     async def _gather(
         self, source: Source, item: ListItem, answer: Answer, asked: dict[str, Part], tally: Tally
@@ -243,9 +282,7 @@ class Pipeline:
         if not same_site(part.url, source.url) and urlsplit(part.url).hostname not in source.hosts:
             return replace(part, error="on another host; name it in `hosts` to have it read")
         kind: PageKind = "attachment" if part.kind == "file" else "part"
-        with self.database.begin() as conn:
-            page = captures.page_for(conn, part.url, source.id, kind)
-        answer = await self.ask(source, page, tally)
+        answer = await self.ask(source, await self._page(part.url, source, kind), tally)
         if answer.sha256:
             return replace(part, capture_id=answer.capture_id, sha256=answer.sha256, error=None)
         return replace(part, error=answer.capture.reason)

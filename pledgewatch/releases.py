@@ -16,9 +16,9 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from crawler.document import ATTACHED
 from monitors import rules
 from monitors.changes import align, compare_measures
-from crawler.document import ATTACHED
 from pledgewatch import queueing
 from pledgewatch.linking import thread, thread_relations
 from pledgewatch.reading import (
@@ -117,13 +117,12 @@ def bodies_of(conn: sa.Connection, parts: Iterable[Part]) -> dict[str, bytes | s
 # --- nothing to compare ------------------------------------------------------------------------------------------
 
 
-def commit_seen(database: Database, scene: Scene, known: Known) -> Outcome:
+def see(conn: sa.Connection, scene: Scene, known: Known) -> Outcome:
     """The same bytes as before: the document was seen, and is back if it had been gone."""
-    with database.begin() as conn:
-        documents.touch(conn, known.document.id, scene.now)
-        if known.document.state == "live" or known.document.url != scene.page.url:
-            return "unchanged", 0
-        return "unchanged", len(_change_state(conn, scene, known.document, "restored", ()))
+    documents.touch(conn, known.document.id, scene.now)
+    if known.document.state == "live" or known.document.url != scene.page.url:
+        return "unchanged", 0
+    return "unchanged", len(_change_state(conn, scene, known.document, "restored", ()))
 
 
 def commit_gone(database: Database, scene: Scene) -> Outcome:
