@@ -63,7 +63,8 @@ def _log_conditions(wanted: LogFilter) -> Iterator[sa.ColumnElement[bool]]:
     elif wanted.type:
         yield events.c.type == wanted.type
     if wanted.region:
-        yield events.c.document["region"].as_string() == wanted.region
+        # By the documents, not by what the event says of its own: reading JSON row by row takes three times as long.
+        yield events.c.document_id.in_(sa.select(documents.c.id).where(documents.c.region == wanted.region))
     if wanted.source:
         yield events.c.source_id == wanted.source
     if wanted.kind:
@@ -122,19 +123,20 @@ def find_documents(
     """A page of the documents, the newest first, and how many there are in all."""
     conditions = list(_document_conditions(wanted))
     total = int(conn.execute(sa.select(sa.func.count()).select_from(documents).where(*conditions)).scalar_one())
-    count = (
-        sa.select(sa.func.coalesce(sa.func.max(versions.c.number), 0))
-        .where(versions.c.document_id == documents.c.id)
-        .correlate(documents)
-        .scalar_subquery()
-    )
+    order = (documents.c.rank_on.desc(), documents.c.id.desc())
+    # Chosen first, so that versions are counted for the rows of this page and not for those before it.
+    chosen = sa.select(documents.c.id).where(*conditions).order_by(*order).limit(size).offset((page - 1) * size)
     names = ("id", "title", "doc_number", "publisher", "region", "published_on", "state", "status")
     query = (
-        sa.select(*(documents.c[n] for n in names), documents.c.source_id.label("source"), count.label("versions"))
-        .where(*conditions)
-        .order_by(documents.c.rank_on.desc(), documents.c.id.desc())
-        .limit(size)
-        .offset((page - 1) * size)
+        sa.select(
+            *(documents.c[name] for name in names),
+            documents.c.source_id.label("source"),
+            sa.func.coalesce(sa.func.max(versions.c.number), 0).label("versions"),
+        )
+        .outerjoin(versions, versions.c.document_id == documents.c.id)
+        .where(documents.c.id.in_(chosen))
+        .group_by(documents.c.id)
+        .order_by(*order)
     )
     return [DocumentRow(**row._mapping) for row in conn.execute(query)], total
 

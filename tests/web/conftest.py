@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from databases import sqlite_template, sqlite_url  # noqa: F401
+from databases import (  # noqa: F401
+    database,
+    database_url,
+    postgresql,
+    postgresql_url,
+    sqlite_template,
+    sqlite_url,
+)
 from web_samples import BASE, fill, settings
 
 from pledgewatch.web import create_app

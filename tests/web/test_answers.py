@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 from starlette.testclient import TestClient
-from web_samples import BASE, CONFIG, FIRST, HOSTILE, NOW, settings
+from web_samples import BASE, CONFIG, FIRST, HOSTILE, NOW, fill, settings
 
 from pledgewatch.settings import Settings
 from pledgewatch.web import WebError, create_app, serving
@@ -172,6 +172,22 @@ def test_metrics(web: TestClient) -> None:
         assert line in lines
     named = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     assert {line.partition("{")[0].split()[0] for line in lines if not line.startswith("#")} == named
+
+
+# --- both databases ---------------------------------------------------------------------------------------------
+
+
+def test_every_query_means_the_same_on_both_databases(database: Database, web: TestClient) -> None:
+    with database.begin() as conn:
+        fill(conn)
+    other = TestClient(create_app(settings(), database), base_url=BASE)
+    for path in (
+        *("/events", "/events?region=临海区&kind=subsidy&type=measure.*", "/events?before=6&source=linhai-gov"),
+        *("/events/4", "/documents", "/documents?q=临政规〔2025〕3", "/documents/1", "/documents/1/diff"),
+        *("/measures", "/measures?q=床位&kind=target&region=云川市", "/measures/m1", "/sources", "/deliveries"),
+        *("/measures.csv", "/feeds/events.atom", "/healthz", "/captures/2/raw"),
+    ):
+        assert other.get(path).content == web.get(path).content, path
 
 
 # --- refusals -------------------------------------------------------------------------------------------------
