@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, unquote
 from lxml import etree
 from lxml.html import HtmlElement
 
-from crawler.page import Page, bare, resolve, split_address, squeeze
+from crawler.markup import bare, squeeze
+from crawler.page import Page, resolve, split_address
 from storage.addresses import normal_address
 from storage.records import Attachment
 

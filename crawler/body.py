@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lxml import etree
-from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement
 
+from crawler import markup
 from crawler.labels import is_catalogue
-from crawler.page import BODY_MARK, Line, Page, bare, lines_of
+from crawler.markup import bare
+from crawler.page import BODY_MARK, Line, Page, lines_of
 from crawler.tables import table_lines
 
 # First tier: names that a CMS gives to the article's text and to nothing else. The rest: habits of templates.
@@ -139,10 +140,7 @@ def texts_of(body: Body, title: str) -> tuple[str, ...]:
 
 def select(root: HtmlElement, selector: str) -> list[HtmlElement]:
     """Elements that match a CSS selector, outermost only. Raises ValueError for a selector that is none."""
-    try:
-        found = CSSSelector(selector, translator="html")(root)
-    except Exception as error:
-        raise ValueError(f"not a CSS selector: {selector}") from error
+    found = markup.select(root, selector)
     chosen = set(found)
     return [e for e in found if not any(a in chosen for a in e.iterancestors())]
 

@@ -19,7 +19,7 @@ from storage.records import Attachment, Document
 
 _MODULES = (
     *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "kinds", "labels", "metadata"),
-    *("office", "ofd", "page", "paragraphs", "pdf", "tables"),
+    *("markup", "office", "ofd", "page", "paragraphs", "pdf", "scripts", "tables"),
 )
 _LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
 _PAGING = re.compile(

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from lxml import etree
 from lxml.html import HtmlElement
 
-from crawler.page import BLOCKS, bare, squeeze
+from crawler.markup import bare, squeeze
+from crawler.page import BLOCKS
 
 # By field, the surest label first; the labels of "" only end the value before them.
 _LABELS = {

@@ -1,4 +1,8 @@
-"""HTML text to a tree, forgivingly, and the words a reader sees in it."""
+"""HTML text to a tree, forgivingly, and the words a reader sees in it: what pages, lists and verdicts share.
+
+White space: a line break in the source between two CJK characters is layout and vanishes (CSS Text 3, segment
+break transformation); every other run of blanks, no-break and ideographic spaces included, is one space.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,34 @@ from cssselect import SelectorError
 from lxml import etree, html
 from lxml.cssselect import CSSSelector
 
+_CJK = "\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef“”‘’—…"
+_BREAK = re.compile(rf"(?<=[{_CJK}])[ \t]*[\r\n][ \t\r\n]*(?=[{_CJK}])")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
+_GBK_BLANK = "\ue5e5"  # a full-width space of GBK that Unicode has only for private use
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_ENDS = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)  # an included header may close the page it stands in
 _UNSEEN = frozenset({"script", "style", "noscript", "template", "head", "svg"})
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_SPACE = re.compile(r"\s+")
+_HIDDEN = etree.XPath(
+    "//*[not(self::body or self::html)][@hidden or contains(translate(@style, 'DISPLAYNOE ', 'displaynoe'),"
+    " 'display:none')]"
+)
 
 
 def parse_html(text: str) -> html.HtmlElement:
     """The tree of a page or of a fragment; never raises. An empty page is an empty <html>."""
-    parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
+    text = _ENDS.sub("", _CONTROL.sub(" ", text))
+    if text.lstrip("\ufeff \t\r\n").startswith("<?xml"):  # lxml refuses text that declares an encoding
+        text = text.partition("?>")[2]
     try:
-        root = html.document_fromstring(_CONTROL.sub(" ", text).encode("utf-8", "replace"), parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError, ValueError, AssertionError):
+        root = html.document_fromstring(text, parser=html.HTMLParser(huge_tree=True))
+    except (etree.LxmlError, ValueError, AssertionError):
         return html.Element("html")
     return root if root is not None else html.Element("html")
+
+
+def hidden_elements(root: html.HtmlElement) -> list[html.HtmlElement]:
+    """The elements that the markup itself hides (hidden, display:none), in page order, inner ones too."""
+    return list(_HIDDEN(root))
 
 
 def visible_text(node: html.HtmlElement) -> str:
@@ -38,7 +57,7 @@ def visible_text(node: html.HtmlElement) -> str:
             hidden = None
         if event != "start" and hidden is None and element is not node and element.tail:
             parts.append(element.tail)
-    return fold(" ".join(parts))
+    return squeeze(" ".join(parts))
 
 
 def select(node: html.HtmlElement, selector: str) -> list[html.HtmlElement]:
@@ -51,9 +70,20 @@ def _compiled(selector: str) -> CSSSelector:
     try:
         return CSSSelector(selector, translator="html")
     except (SelectorError, etree.XPathError) as error:
-        raise ValueError(f"{selector!r} is no CSS selector: {error}") from None
+        raise ValueError(f"not a CSS selector: {selector} ({error})") from None
 
 
-def fold(text: str) -> str:
-    """White space folded to single blanks, none at the ends."""
-    return _SPACE.sub(" ", text).strip()
+def squeeze(text: str) -> str:
+    """Text with each run of white space as one space, none at the ends, and nothing invisible in it."""
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text).replace(_GBK_BLANK, " ")
+        if "\n" in text or "\r" in text:
+            text = _BREAK.sub("", text)
+    return " ".join(text.split())
+
+
+def bare(text: str) -> str:
+    """Text without any white space: what labels and titles are compared by."""
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text).replace(_GBK_BLANK, "")
+    return "".join(text.split())

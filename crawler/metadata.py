@@ -24,7 +24,8 @@ from crawler.labels import (
     units_of,
     values_behind_labels,
 )
-from crawler.page import Page, bare, is_heading, squeeze
+from crawler.markup import bare, squeeze
+from crawler.page import Page, is_heading
 from storage.records import Status
 
 _STATUS_WORDS: dict[Status, str] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crawler.kinds import UnreadableFile
-from crawler.page import squeeze
+from crawler.markup import squeeze
 from crawler.tables import ABOVE, LEFT, join_row
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"

@@ -1,8 +1,4 @@
-"""The text of a page → a tree that holds what a reader could see, and the lines of its elements.
-
-White space: a line break in the source between two CJK characters is layout and vanishes (CSS Text 3, segment
-break transformation); every other run of blanks, no-break and ideographic spaces included, is one space.
-"""
+"""The text of a page → a tree that holds what a reader could see, and the lines of its elements."""
 
 from __future__ import annotations
 
@@ -13,9 +9,10 @@ from functools import cached_property
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from lxml import etree
-from lxml.html import HtmlElement, HTMLParser, document_fromstring
+from lxml.html import HtmlElement
 
 from crawler.kinds import UnreadableFile
+from crawler.markup import hidden_elements, parse_html, squeeze
 
 BODY_MARK = "data-marked-body"  # set on the element that stands for a body between two comments
 BLOCKS = frozenset(
@@ -28,16 +25,6 @@ BLOCKS = frozenset(
     )
 )
 _BODY_COMMENTS = ("ZJEG_RSS.content.", "[信息内容]>")
-_CJK = "\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef“”‘’—…"
-_BREAK = re.compile(rf"(?<=[{_CJK}])[ \t]*[\r\n][ \t\r\n]*(?=[{_CJK}])")
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
-_GBK_BLANK = "\ue5e5"  # a full-width space of GBK that Unicode has only for private use
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-_ENDS = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)  # an included header may close the page it stands in
-_HIDDEN = etree.XPath(
-    "//*[not(self::body or self::html)][@hidden or contains(translate(@style, 'DISPLAYNOE ', 'displaynoe'),"
-    " 'display:none')]"
-)
 _DROPPED = ("script", "style", "noscript", "template", "svg", "canvas", "audio", "video", "map", "math")
 _FIELDS = frozenset(("title", "select", "option", "button", "input", "textarea", "object", "iframe", "embed"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "ucaptitle", "founder-title"))
@@ -97,31 +84,11 @@ def split_address(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def squeeze(text: str) -> str:
-    """Text with each run of white space as one space, none at the ends, and nothing invisible in it."""
-    if not text.isascii():
-        text = _UNSEEN.sub("", text).replace(_GBK_BLANK, " ")
-        if "\n" in text or "\r" in text:
-            text = _BREAK.sub("", text)
-    return " ".join(text.split())
-
-
-def bare(text: str) -> str:
-    """Text without any white space: what labels and titles are compared by."""
-    if not text.isascii():
-        text = _UNSEEN.sub("", text).replace(_GBK_BLANK, "")
-    return "".join(text.split())
-
-
 def parse_page(text: str, url: str) -> Page:
     """Read the text of a page. Raises UnreadableFile where there is no element in it."""
-    text = _ENDS.sub("", _CONTROL.sub(" ", text))
-    if text.lstrip().startswith("<?xml"):  # lxml refuses text that declares an encoding
-        text = text.lstrip().partition("?>")[2]
-    try:
-        root = document_fromstring(text, parser=HTMLParser(huge_tree=False))
-    except (etree.LxmlError, ValueError, AssertionError) as error:
-        raise UnreadableFile("holds no page", url, "look at the stored answer") from error
+    root = parse_html(text)
+    if len(root) == 0 and not root.text:
+        raise UnreadableFile("holds no page", url, "look at the stored answer")
     _mark_bodies(root)
     title = squeeze("".join(next((t.itertext() for t in root.iter("title")), iter(()))))
     scripts = tuple(s.text for s in root.iter("script") if s.text)
@@ -139,7 +106,7 @@ def _open_buttons(root: HtmlElement) -> None:
 
 
 def _take_hidden(root: HtmlElement) -> Iterator[HtmlElement]:
-    for element in _HIDDEN(root):
+    for element in hidden_elements(root):
         if element.getparent() is not None:
             element.drop_tree()
             yield element

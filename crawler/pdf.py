@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.page import squeeze
+from crawler.markup import squeeze
 from crawler.paragraphs import Printed, paragraphs
 from crawler.tables import ABOVE, LEFT, join_row
 

@@ -14,7 +14,7 @@ from lxml import html
 
 from crawler.addresses import is_home
 from crawler.encoding import Decoded, decode_with_evidence, is_garbled
-from crawler.markup import fold, parse_html, visible_text
+from crawler.markup import parse_html, squeeze, visible_text
 from storage.addresses import normal_address
 from storage.records import Outcome
 
@@ -150,7 +150,7 @@ class _Page:
 
     @cached_property
     def title(self) -> str:
-        return fold(self.tree.findtext(".//title") or "")
+        return squeeze(self.tree.findtext(".//title") or "")
 
     @cached_property
     def brief(self) -> bool:
@@ -168,7 +168,7 @@ class _Page:
 
     @cached_property
     def heading(self) -> str:
-        heads = [self.title, *(fold(h.text_content()) for h in self.tree.iter("h1", "h2", "h3"))]
+        heads = [self.title, *(squeeze(h.text_content()) for h in self.tree.iter("h1", "h2", "h3"))]
         return " ".join(h for h in heads if h)[:300]
 
 

@@ -22,8 +22,8 @@ from crawler.listing.paging import (
 )
 from crawler.listing.records import best_rows, script_rows, value_at
 from crawler.listing.rows import Answer, Row, dated, html_rows, record_rows
-from crawler.listing.scripts import NO_VALUE, literals
-from crawler.markup import fold, parse_html
+from crawler.markup import parse_html, squeeze
+from crawler.scripts import NO_VALUE, literals
 from storage.records import ListItem, ListPage
 
 _RECORD = re.compile(r"<record>\s*(?:<!\[CDATA\[)?", re.IGNORECASE)
@@ -309,7 +309,7 @@ def _entry(element: etree._Element, page: Answer) -> ListItem | None:
     for child in element:
         if isinstance(child.tag, str):
             name = etree.QName(child).localname.lower()
-            fields.setdefault(name, fold(child.text or "") or child.get("href") or "")
+            fields.setdefault(name, squeeze(child.text or "") or child.get("href") or "")
     url = page.resolve(fields.get("link") or fields.get("loc") or fields.get("guid") or "")
     day = next(
         (

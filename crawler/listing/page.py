@@ -10,8 +10,8 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml import html
 
-from crawler.listing.scripts import NO_VALUE, parse_literal
 from crawler.markup import parse_html
+from crawler.scripts import NO_VALUE, parse_literal
 
 _STRAY = re.compile(r"[\t\r\n\u200b\ufeff]")
 _NOT_PAGES = re.compile(r"^(?:javascript|mailto|tel|data|about|blob|vbscript|file):", re.IGNORECASE)

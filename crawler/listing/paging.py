@@ -10,8 +10,8 @@ from lxml import html
 
 from crawler.listing.page import Page
 from crawler.listing.rows import address_in_call
-from crawler.listing.scripts import unquoted, variables
-from crawler.markup import fold
+from crawler.markup import squeeze
+from crawler.scripts import unquoted, variables
 from storage.addresses import normal_address
 
 _NEXT_WORDS = re.compile(
@@ -105,7 +105,7 @@ def _linked(page: Page) -> str | None:
             return url
     numbers: dict[int, str] = {}
     for element in page.tree.iter("a", "span", "li", "button"):
-        words = fold(element.text_content())[:20] if element.tag == "a" or element.get("onclick") else ""
+        words = squeeze(element.text_content())[:20] if element.tag == "a" or element.get("onclick") else ""
         title = element.get("title") or ""
         if not words and not title:
             continue

@@ -11,8 +11,8 @@ from typing import Any
 
 from crawler.dates import find_date, parse_date
 from crawler.listing.page import Page
-from crawler.listing.scripts import NO_VALUE, literals
-from crawler.markup import fold
+from crawler.markup import squeeze
+from crawler.scripts import NO_VALUE, literals
 from storage.records import ListItem
 
 # Keys in the order in which they are believed; letter case, "_" and "-" do not count.
@@ -81,7 +81,7 @@ def row_at(record: Any, page: Page, title: str, url: str, day: str) -> ListItem 
 
 def title_text(value: Any) -> str:
     """A title without the marks that search engines and editors leave in it."""
-    return fold(html.unescape(_TAG.sub("", value))) if isinstance(value, str) else ""
+    return squeeze(html.unescape(_TAG.sub("", value))) if isinstance(value, str) else ""
 
 
 def address_text(value: Any) -> str:

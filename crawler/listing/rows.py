@@ -16,8 +16,8 @@ from lxml import html
 from crawler.addresses import same_site
 from crawler.dates import find_date, find_stacked_date, parse_date
 from crawler.listing.page import Page
-from crawler.listing.scripts import written_html
-from crawler.markup import fold, parse_html, select
+from crawler.markup import parse_html, select, squeeze
+from crawler.scripts import written_html
 from storage.addresses import normal_address
 from storage.records import ListItem
 
@@ -254,7 +254,7 @@ def _spoken(element: html.HtmlElement) -> Iterator[str]:
 
 
 def _clean(text: str) -> str:
-    text = fold(text)
+    text = squeeze(text)
     text = _OWN_DATE.sub("", text) if len(text) > 14 else text
     return _BULLET.sub("", text).strip()
 
@@ -355,8 +355,8 @@ def _published_cell(row: html.HtmlElement) -> str | None:
     if head is None or head is row:
         return None
     for title, cell in zip(head, row, strict=False):
-        if _PUBLISHED.search(fold(title.text_content())):
-            return fold(cell.text_content())
+        if _PUBLISHED.search(squeeze(title.text_content())):
+            return squeeze(cell.text_content())
     return None
 
 
@@ -365,13 +365,13 @@ def _pieces(element: html.HtmlElement) -> Iterator[str]:
         if inner.tag in ("script", "style") or not isinstance(inner.tag, str):
             continue
         for text in (inner.text, inner.tail if inner is not element else None):
-            if text and (piece := fold(text)):
+            if text and (piece := squeeze(text)):
                 yield piece
 
 
 def _day_beside(element: html.HtmlElement) -> date | None:
     """The date that follows a bare link: as text, or in siblings that hold no link (dt/dd, a/span/br)."""
-    if found := parse_date(fold(element.tail or "")):
+    if found := parse_date(squeeze(element.tail or "")):
         return found
     following = element.getnext()
     for _ in range(3):
@@ -381,10 +381,10 @@ def _day_beside(element: html.HtmlElement) -> date | None:
             return None
         if next(following.iter("a"), None) is not None:
             return None
-        text = fold(following.text_content())
+        text = squeeze(following.text_content())
         if found := parse_date(text) or (find_date(text) if len(text) < 40 else None):
             return found
-        if found := parse_date(fold(following.tail or "")):
+        if found := parse_date(squeeze(following.tail or "")):
             return found
         following = following.getnext()
     return None
@@ -436,7 +436,7 @@ def _is_aside(row: html.HtmlElement) -> bool:
             return False
         before = block.getprevious()
         if before is not None and isinstance(before.tag, str):
-            words = fold(" ".join(islice(before.itertext(), 20)))
+            words = squeeze(" ".join(islice(before.itertext(), 20)))
             if len(words) < 20 and _ASIDE_WORDS.search(words):
                 return True
         block = block.getparent()
