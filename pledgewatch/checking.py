@@ -20,9 +20,19 @@ from storage.errors import StorageError
 
 def check_sources(settings: Settings, database: Database, ids: Sequence[str], *, as_json: bool) -> int:
     """Visit the sources named, print a line for each, deliver; status 1 where anything failed."""
-    configure_logs(logging.WARNING)
+    configure_logs(logging.WARNING, words=True)
     chosen = [source for source in settings.sources if source.id in ids]
-    return asyncio.run(_check(settings, database, chosen, as_json))
+    if not chosen:
+        print(
+            "pledgewatch: the configuration has no sources; `pledgewatch sources add URL` probes one", file=sys.stderr
+        )
+    try:
+        return asyncio.run(_check(settings, database, chosen, as_json))
+    except StorageError as error:
+        print(f"pledgewatch: {error}", file=sys.stderr)
+        return 1
+    finally:
+        database.close()
 
 
 async def _check(settings: Settings, database: Database, chosen: Sequence[Source], as_json: bool) -> int:
@@ -54,5 +64,3 @@ def _tell_deliveries(tally: Tally) -> None:
     if tally.sent or tally.retrying or tally.dead:
         told = f"deliveries: {tally.sent} sent, {tally.retrying} to be retried, {tally.dead} given up"
         print(told, file=sys.stderr)
-    for delivery, channel, reason in tally.problems:
-        print(f"delivery {delivery} to {channel} given up: {reason}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -69,6 +70,10 @@ def run(config: ConfigOption = None) -> None:
 
     SIGTERM and SIGINT end it within 10 seconds, SIGHUP reloads the configuration. One daemon works on a database.
     """
+    # While the program is still loading there is nothing to bring to an end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = load(config)
     from pledgewatch.daemon import run_daemon
 

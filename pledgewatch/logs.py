@@ -1,4 +1,7 @@
-"""Structured logs on standard error: words on a terminal, one JSON object a line in a pipe, never a secret."""
+"""Structured logs on standard error: words on a terminal, one JSON object a line in a pipe, never a secret.
+
+What libraries log goes the same way, from warnings on.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +13,67 @@ from typing import Any
 import structlog
 
 # Apprise URLs and database URLs carry keys and passwords: what stands behind the scheme is not logged, but for
-# the web addresses of watched pages.
-_SECRET_URL = re.compile(r"\b(?!https?://)([a-z][a-z0-9+.-]*)://[^\s\"']+", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(https?://)[^/\s@]+@")
+# the web addresses of watched pages and the names of files.
+_SECRET_URL = re.compile(r"\b(?!https?://|sqlite:///|file:///)([a-z][a-z0-9+.-]{0,30})://[^\s\"']+", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(https?://)[^/\s@]{1,200}@")
+_KEYS = re.compile(r"([?&](?:key|token|access_token|secret|password|sign)=)[^&\s\"']+", re.IGNORECASE)
+
+_NOISY = ("apscheduler", "scrapy", "twisted", "httpx", "httpcore", "apprise", "uvicorn.error", "pdfminer")
 
 
-def configure_logs(level: int = logging.INFO) -> None:
-    """Set up logging for the process; libraries speak only from warnings on."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    terminal = sys.stderr.isatty()
+def configure_logs(level: int = logging.INFO, *, words: bool | None = None) -> None:
+    """Set up logging for the process. `words` in place of JSON: True for commands that people run by hand.
+
+    None decides by whether standard error is a terminal.
+    """
+    words = sys.stderr.isatty() if words is None else words
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if words else "iso", utc=not words),
+        structlog.processors.format_exc_info,
+        _without_secrets,
+    ]
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if terminal
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        if words
+        else structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     )
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if terminal else [structlog.processors.format_exc_info]),
-            _without_secrets,
-            renderer,
-        ],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    _route_libraries(shared, renderer)
+
+
+def _route_libraries(shared: list[Any], renderer: Any) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared[:-1], structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secrets, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _without_secrets(_logger: Any, _method: str, event: Any) -> Any:
-    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+    """Secrets out, and what a reader looks for first to the front."""
+    first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
+    return {key: _masked(value) for key, value in (first | event).items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    return value
 
 
 def mask(text: str) -> str:
@@ -48,4 +82,4 @@ def mask(text: str) -> str:
     >>> mask("mailtos://me:secret@example.org failed")
     'mailtos://… failed'
     """
-    return _CREDENTIALS.sub(r"\1", _SECRET_URL.sub(r"\1://…", text))
+    return _KEYS.sub(r"\1…", _CREDENTIALS.sub(r"\1", _SECRET_URL.sub(r"\1://…", text)))
