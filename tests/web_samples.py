@@ -207,7 +207,7 @@ def fill(conn: sa.Connection) -> None:
     hostile = store(
         *(conn, "linhai-gov", "临海区", "https://www.linhai.example/zwgk/9.html"),
         document(
-            gone, title=f"通知{HOSTILE}", doc_number='"><img src=x>',
+            gone, title=f"通知{HOSTILE}\uffff", doc_number='"><img src=x>',
             publisher=HOSTILE, index_number=None, published_on=None, status="repealed",
         ),
         (measure("subsidy", "养老机构运营补贴", gone, figure(gone, "300元/床", 300, "元/床")),),

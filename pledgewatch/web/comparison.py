@@ -23,8 +23,8 @@ FOLDED = 60  # characters from which folding is worth a click
 
 @dataclass(frozen=True)
 class Section:
-    """A change (`number` counts from 1, `blocks` are what differs), or equal text between two changes, of which
-    `middle` is folded. `anchors` are the offsets that the change covers in the old and in the new text."""
+    """A change: `number` counts from 1, `blocks` are what differs. Or, with number 0, the equal text between two
+    changes, of which `middle` is folded."""
 
     number: int = 0
     blocks: tuple[Block, ...] = ()
@@ -78,10 +78,8 @@ def _changed_facts(older: StoredVersion, newer: StoredVersion) -> list[tuple[str
 
 
 def sections(found: Difference) -> tuple[Section, ...]:
-    """A difference cut into numbered changes and the equal text between them, in reading order.
-
-    Changes with nothing but white space between them are one.
-    """
+    """A difference cut into numbered changes and the equal text between them, in reading order; nothing for two
+    texts that are the same. What the pieces of all sections spell is both texts, whole."""
     runs = [(differs, tuple(run)) for differs, run in groupby(found.blocks, _differs)]
     if not any(differs for differs, _ in runs):
         return ()

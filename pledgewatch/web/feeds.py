@@ -15,6 +15,7 @@ from pledgewatch.web.site import Site, site_of
 from storage.records import Event
 
 _ATOM = "http://www.w3.org/2005/Atom"
+_NO_XML = {0xFFFE: None, 0xFFFF: None}  # what XML 1.0 cannot hold, even escaped, and `clean` leaves
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,5 +56,5 @@ def _add_entry(root: ET.Element, event: Event, site: Site, here: str) -> None:
 
 def _add(parent: ET.Element, name: str, text: str) -> ET.Element:
     child = ET.SubElement(parent, name)
-    child.text = text or None
+    child.text = text.translate(_NO_XML) or None
     return child
