@@ -20,10 +20,10 @@ from crawler.addresses import same_site
 from crawler.files import UnreadableFile, sniff
 from crawler.listing import ListRules, read_list
 from pledgewatch import health
-from pledgewatch.pipeline import Pipeline, Visit
-from pledgewatch.reading import Original, content_type, detail_rules, read_page
+from pledgewatch.pipeline import Errand, Pipeline, Visit
+from pledgewatch.reading import READER, Original, content_type, detail_rules, read_page
 from pledgewatch.settings import Source
-from storage import captures
+from storage import captures, documents
 from storage.addresses import normal_address
 from storage.records import Capture, ListItem, ListPage
 
@@ -236,35 +236,33 @@ def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
 
 async def _visit_all(pipeline: Pipeline, source: Source, listing: Listing, report: PassReport) -> None:
     """Visit the new rows and the known documents that are due, a few at a time, and count."""
-    addresses = _addresses_to_visit(pipeline, source, listing)
-    gate = asyncio.Semaphore(VISITS_AT_ONCE)
+    errands = iter(_plan(pipeline, source, listing))
     blocked_in_a_row = 0
 
-    async def visit(item: ListItem) -> None:
+    async def work() -> None:
         nonlocal blocked_in_a_row
-        async with gate:
+        for errand in errands:
             if blocked_in_a_row >= BLOCKED_IN_A_ROW:
                 return
-            result = await pipeline.visit(source, item)
+            result = await pipeline.visit(source, errand)
             blocked_in_a_row = blocked_in_a_row + 1 if result.blocked else 0
             report.add(result)
 
     async with asyncio.TaskGroup() as group:
-        for item in addresses:
-            group.create_task(visit(item))
+        for _ in range(VISITS_AT_ONCE):
+            group.create_task(work())
 
 
-def _addresses_to_visit(pipeline: Pipeline, source: Source, listing: Listing) -> list[ListItem]:
+def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> list[Errand]:
     """New rows first, then the known documents whose turn it is (`recheck`): silent edits leave no trace on a list."""
-    newest, within = (
-        (100, 30) if source.recheck == "auto" else (_ALL if source.recheck == "all" else source.recheck, 30)
-    )
+    newest = {"auto": 100, "all": _ALL}.get(str(source.recheck), source.recheck)
+    assert isinstance(newest, int)
     with pipeline.database.begin() as conn:
-        known = captures.pages_for(conn, [item.url for item in listing.items], source.id, "document")
-        due = captures.due_documents(conn, source.id, pipeline.clock(), newest, within)
-    new = [item for item in listing.items if known[item.url].document_id is None]
+        rows = captures.pages_for(conn, [item.url for item in listing.items], source.id, "document")
+        due = captures.due_documents(conn, source.id, pipeline.clock(), newest)
+        chosen = {url: page for url, page in rows.items() if page.document_id is None}
+        for page in due:
+            chosen.setdefault(page.url, page)
+        quiet = documents.quiet_documents(conn, [page.id for page in chosen.values()], READER)
     titles = {item.url: item.title for item in listing.items}
-    chosen = {item.url: item for item in new}
-    for page in due:
-        chosen.setdefault(page.url, ListItem(titles.get(page.url, ""), page.url))
-    return list(chosen.values())
+    return [Errand(ListItem(titles.get(url, ""), url), page, quiet.get(page.id)) for url, page in chosen.items()]

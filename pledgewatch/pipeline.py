@@ -34,7 +34,7 @@ from pledgewatch.reading import (
 )
 from pledgewatch.releases import Part, Release, Scene, Verdict
 from pledgewatch.settings import Settings, Source
-from storage import archive, captures, sources
+from storage import archive, captures, documents, sources
 from storage.captures import Page, PageKind
 from storage.database import Database
 from storage.errors import StorageError
@@ -56,6 +56,18 @@ class Fetches(Protocol):
     """What the pipeline needs of a fetcher; tests give their own."""
 
     async def fetch(self, request: Fetch) -> Capture: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One address to visit, with what was known of it when the pass was planned.
+
+    `quiet_document` is the document of a page that needs no more than a look while its bytes stay the same.
+    """
+
+    item: ListItem
+    page: Page
+    quiet_document: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +209,12 @@ class Pipeline:
 
     # --- one document: gather, read, T2 ---
 
-    async def visit(self, source: Source, item: ListItem) -> Visit:
+    async def visit(self, source: Source, errand: Errand) -> Visit:
         """Visit one address and record what became of it. Never raises for what a site does."""
         tally = Tally()
+        item = errand.item
         try:
-            return await self._visit(source, item, tally)
+            return await self._visit(source, errand, tally)
         except UnreadableFile as error:
             reason = f"unreadable: {error}"
         except StorageError as error:
@@ -215,29 +228,30 @@ class Pipeline:
         tally.error = tally.error or f"{item.url}: {reason}"
         return tally.visit("unread")
 
-    async def _visit(self, source: Source, item: ListItem, tally: Tally) -> Visit:
-        page = await self._page(item.url, source, "document")
-        with self.database.read() as conn:
-            known = releases.known_at(conn, page)
+    async def _visit(self, source: Source, errand: Errand, tally: Tally) -> Visit:
+        page = errand.page
         capture = await self._fetch(source, page, tally)
         scene = Scene(self.settings, source, page, self.clock())
         async with self._writing:
             with self.database.begin() as conn:
                 answer = self._keep(conn, page, capture)
-                # By far the most visits end here: nothing changed, and one transaction says so.
-                if known and not known.parts and answer.is_good and known.is_settled({page.url: answer.sha256}):
-                    return tally.visit(*releases.see(conn, scene, known))
+                # By far the most visits end here: nothing changed, and one short transaction says so.
+                if errand.quiet_document and answer.is_good and answer.sha256 == page.last_sha256:
+                    documents.touch(conn, errand.quiet_document, scene.now)
+                    return tally.visit("unchanged")
         if capture.outcome == "gone":
             async with self._writing:
                 return tally.visit(*releases.commit_gone(self.database, scene))
         if not answer.is_good:
             return tally.visit("unread")
+        with self.database.read() as conn:
+            known = releases.known_at(conn, page)
         parts = {p.url: await self._ask_part(source, p, tally) for p in (known.parts if known else ())}
         if known and known.is_settled({page.url: answer.sha256, **{p.url: p.sha256 for p in parts.values()}}):
             async with self._writing:
                 with self.database.begin() as conn:
                     return tally.visit(*releases.see(conn, scene, known))
-        return await self._read_and_commit(scene, item, answer, parts, tally, is_known=known is not None)
+        return await self._read_and_commit(scene, errand.item, answer, parts, tally, is_known=known is not None)
 
     async def _read_and_commit(
         self, scene: Scene, item: ListItem, answer: Answer, parts: dict[str, Part], tally: Tally, *, is_known: bool

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from storage.addresses import normal_address
 from storage.archive import get_blob, put_blob
 from storage.columns import AnyRow, storable
-from storage.database import insert_into
+from storage.database import Prepared, insert_into
 from storage.identity import normal_number, short_key
 from storage.records import Attachment, Document, DocumentRef, Figure, Measure, Status
 from storage.tables import captures, document_keys, documents, pages, statements, versions
@@ -190,7 +190,20 @@ def lock_document(conn: sa.Connection, document_id: int) -> None:
 
 def touch(conn: sa.Connection, document_id: int, now: datetime) -> None:
     """The document was seen again, unchanged."""
-    conn.execute(documents.update().where(documents.c.id == document_id).values(last_seen_at=now))
+    _TOUCH.run(conn, {"wanted": document_id, "last_seen_at": now})
+
+
+def quiet_documents(conn: sa.Connection, page_ids: Sequence[int], reader: str) -> dict[int, int]:
+    """Which of these pages need no more than a look while their bytes stay the same: page id → document id.
+
+    The document is on its site and read at this address, its last good bytes were compared, by this reader, and it
+    has no attachments that could have changed without the page.
+    """
+    found: dict[int, int] = {}
+    for start in range(0, len(page_ids), 500):
+        rows = conn.execute(_QUIET, {"ids": page_ids[start : start + 500], "reader": reader})
+        found |= {row.page: row.document for row in rows}
+    return found
 
 
 def set_state(conn: sa.Connection, document_id: int, state: DocumentState) -> None:
@@ -519,6 +532,21 @@ _KEYS = sa.select(document_keys).where(document_keys.c.key.in_(sa.bindparam("key
 _MARK = tuple(versions.c[name] for name in VersionMark.__slots__)
 _VERSIONS = sa.select(*_MARK, versions.c.meta, versions.c.attachments)
 _OF_LATEST = sa.and_(documents.c.id == sa.bindparam("wanted"), documents.c.latest_version_id == versions.c.id)
+_ONE_DOCUMENT = documents.update().where(documents.c.id == sa.bindparam("wanted"))
+_TOUCH = Prepared(_ONE_DOCUMENT.values(last_seen_at=sa.bindparam("last_seen_at")))
+_PARTS = pages.alias()
+_QUIET = (
+    sa.select(pages.c.id.label("page"), documents.c.id.label("document"))
+    .join(documents, sa.and_(documents.c.id == pages.c.document_id, documents.c.url == pages.c.url))
+    .join(versions, versions.c.id == documents.c.latest_version_id)
+    .where(
+        pages.c.id.in_(sa.bindparam("ids", expanding=True)),
+        pages.c.settled_sha256 == pages.c.last_sha256,
+        documents.c.state == "live",
+        versions.c.reader == sa.bindparam("reader"),
+        ~sa.exists().where(_PARTS.c.document_id == documents.c.id, _PARTS.c.kind.in_(("attachment", "part"))),
+    )
+)
 _LATEST_MARK = sa.select(*_MARK).join(documents, _OF_LATEST)
 _LATEST_VERSION = _VERSIONS.join(documents, _OF_LATEST)
 _STATEMENTS = (
