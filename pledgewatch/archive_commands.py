@@ -9,9 +9,11 @@ import typer
 
 from pledgewatch.console import (
     EXIT_FAILED,
+    LARGEST,
     ConfigOption,
     JsonOption,
     app,
+    complain,
     load,
     open_archive,
     print_json,
@@ -115,8 +117,12 @@ def history(doc: DocumentArgument, json_: JsonOption = False, config: ConfigOpti
 @app.command()
 def diff(
     doc: DocumentArgument,
-    from_: Annotated[int | None, typer.Option("--from", metavar="N", help="Older version (the one before).")] = None,
-    to: Annotated[int | None, typer.Option("--to", metavar="N", help="Newer version (the latest).")] = None,
+    from_: Annotated[
+        int | None, typer.Option("--from", metavar="N", min=1, max=LARGEST, help="Older version (the one before).")
+    ] = None,
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="N", min=1, max=LARGEST, help="Newer version (the latest).")
+    ] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the difference as a web page.")] = None,
     json_: JsonOption = False,
     config: ConfigOption = None,
@@ -132,7 +138,9 @@ def diff(
     from pledgewatch.comparing import compare, difference_json, difference_page
     from pledgewatch.terminal import show_difference
 
-    comparison = compare(document, older, newer)
+    if older.number == newer.number and from_ is None and to is None:
+        complain(f"document {document.id} has one version; there is nothing to compare it with")
+    comparison = compare(document, older, newer, settings.service.language)
     if json_:
         print_json(difference_json(comparison))
     elif html is None:
@@ -238,7 +246,7 @@ def _decide(config: str | None, first: str, second: str, *, same: bool) -> None:
 
 @app.command()
 def events(
-    since: Annotated[int, typer.Option(metavar="ID", help="Only events after this one.")] = 0,
+    since: Annotated[int, typer.Option(metavar="ID", min=0, max=LARGEST, help="Only events after this one.")] = 0,
     json_: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -284,7 +292,8 @@ def deliveries(context: typer.Context, json_: JsonOption = False, config: Config
 
 @deliveries_app.command("retry")
 def deliveries_retry(
-    id_: Annotated[int, typer.Argument(metavar="ID", help="Number of the delivery.")], config: ConfigOption = None
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST, help="Number of the delivery.")],
+    config: ConfigOption = None,
 ) -> None:
     """Send a delivery again that failed or waits; it goes out with the next `check` or within seconds of `run`."""
     from pledgewatch.work import utc_now
@@ -318,12 +327,14 @@ def export(
     if (doc is None) == (not all_):
         stop("name one document, or say --all")
     from pledgewatch.exporting import export_documents
+    from pledgewatch.terminal import Progress
     from storage.documents import list_documents
 
     with reading(config) as conn:
         chosen = list_documents(conn) if all_ else (find(conn, doc or ""),)
         try:
-            written = export_documents(conn, chosen, to, warc=warc)
+            with Progress(len(chosen)) as progress:
+                written = export_documents(conn, chosen, to, warc=warc, tell=progress.advance)
         except OSError as error:
             stop(f"{error.filename}: {error.strerror}", EXIT_FAILED)
-    print(f"{written} files in {to}")
+    complain(f"{written} files of {len(chosen)} documents in {to}")

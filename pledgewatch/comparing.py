@@ -115,7 +115,8 @@ def difference_page(comparison: Comparison, language: str = "zh") -> str:
 
 def _hunk_html(blocks: tuple[Block, ...], skipped: int, words: dict[str, str]) -> str:
     note = f'<p class="skip">{words["skipped"].format(n=skipped)}</p>' if skipped else ""
-    return f'<div class="hunk">{note}<div class="text">{"".join(block_html(b, words["moved"]) for b in blocks)}</div></div>'
+    text = "".join(block_html(block, words["moved"]) for block in blocks)
+    return f'<div class="hunk">{note}<div class="text">{text}</div></div>'
 
 
 def block_html(block: Block, moved: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+LARGEST = 2**63 - 1  # what a database can hold as a number
 
 #: As people meet them: try, run, read files, configure, look into the archive.
 _ORDER = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from http.client import responses
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -18,14 +20,25 @@ from storage.documents import StoredDocument, StoredVersion
 _ENDINGS = {"text": "txt", "html": "html", "xml": "xml"}
 
 
-def export_documents(conn: sa.Connection, chosen: Sequence[StoredDocument], folder: Path, *, warc: bool) -> int:
-    """Write documents below `folder`; how many files. Raises OSError where a file cannot be written."""
+def export_documents(
+    conn: sa.Connection,
+    chosen: Sequence[StoredDocument],
+    folder: Path,
+    *,
+    warc: bool,
+    tell: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Write documents below `folder`; how many files. Raises OSError where a file cannot be written.
+
+    `tell` hears the title of each document that is done.
+    """
     written = 0
     for document in chosen:
         if warc:
             written += _write_warc(conn, document, folder)
         else:
             written += _write_plain(conn, document, folder / str(document.id))
+        tell(document.title)
     return written
 
 
@@ -99,32 +112,41 @@ def _capture_json(capture: StoredCapture) -> dict[str, Any]:
 def _write_warc(conn: sa.Connection, document: StoredDocument, folder: Path) -> int:
     """One file a document with a response record for each capture that a version was read from."""
     folder.mkdir(parents=True, exist_ok=True)
-    ids = {version.mark.capture_id for version in _versions(conn, document)}
+    ids: set[int] = set()
     for version in _versions(conn, document):
-        ids |= set(version.attachment_captures.values())
+        ids |= {version.mark.capture_id, *version.attachment_captures.values()}
     found = [capture for id_ in sorted(ids) if (capture := captures.capture_by_id(conn, id_))]
-    records = b"".join(_warc_record(capture, captures.stored_bytes(conn, capture.id)) for capture in found)
-    (folder / f"{document.id}.warc").write_bytes(_warc_info() + records)
+    with (folder / f"{document.id}.warc").open("wb") as file:
+        file.write(_warc_info(document))
+        for capture in found:
+            file.write(_warc_record(capture, captures.stored_bytes(conn, capture.id)))
     return 1
 
 
-def _warc_info() -> bytes:
+def _warc_info(document: StoredDocument) -> bytes:
     body = b"software: Pledgewatch\r\nformat: WARC File Format 1.1\r\n"
-    headers = {"WARC-Type": "warcinfo", "WARC-Record-ID": "<urn:uuid:00000000-0000-5000-8000-000000000000>"}
-    return _warc_block({**headers, "Content-Type": "application/warc-fields"}, body)
+    headers = {
+        "WARC-Type": "warcinfo",
+        "WARC-Record-ID": f"<urn:uuid:{uuid5(NAMESPACE_URL, document.url)}>",
+        "WARC-Date": document.last_seen_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "Content-Type": "application/warc-fields",
+    }
+    return _warc_block(headers, body)
 
 
 def _warc_record(capture: StoredCapture, body: bytes) -> bytes:
     # The stored body is the entity without transfer or content encoding: headers about those would be untrue.
     skipped = {"content-encoding", "transfer-encoding", "content-length", "connection"}
     lines = [f"{name}: {value}" for name, value in capture.headers.items() if name.lower() not in skipped]
-    head = "\r\n".join([f"HTTP/1.1 {capture.status} ", *lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n"
+    reason = responses.get(capture.status, "")
+    head = "\r\n".join([f"HTTP/1.1 {capture.status} {reason}", *lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n"
     identity = uuid5(NAMESPACE_URL, f"{capture.url}#{capture.id}#{capture.fetched_at.isoformat()}")
     headers = {
         "WARC-Type": "response",
         "WARC-Record-ID": f"<urn:uuid:{identity}>",
         "WARC-Date": capture.fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "WARC-Target-URI": capture.final_url,
+        "WARC-Payload-Digest": f"sha256:{hashlib.sha256(body).hexdigest()}",
         "Content-Type": "application/http;msgtype=response",
     }
     return _warc_block(headers, head.encode("utf-8", "replace") + body)

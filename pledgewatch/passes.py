@@ -140,7 +140,7 @@ async def _read_lists(pipeline: Pipeline, source: Source) -> Listing:
         if not fresh or not _any_unknown(pipeline, fresh):
             break
         url = page.next
-    return Listing(items=tuple(_wanted(source, items)), rows=len(items), cms=cms)
+    return Listing(items=tuple(wanted(source, items)), rows=len(items), cms=cms)
 
 
 def _pages_to_read(pipeline: Pipeline, source: Source) -> int:
@@ -176,7 +176,7 @@ def _any_unknown(pipeline: Pipeline, items: Sequence[ListItem]) -> bool:
         return any(captures.page_by_url(conn, item.url) is None for item in items)
 
 
-def _wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
+def wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
     """The rows whose titles the operator wants and whose addresses the source may lead to."""
 
     def matches(patterns: Sequence[str], title: str) -> bool:

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from crawler.fetch import Fetch, Fetcher
 from crawler.files import UnreadableFile
 from crawler.listing import read_list
-from pledgewatch.passes import is_document, list_rules
+from pledgewatch.mistakes import explain
+from pledgewatch.passes import is_document, list_rules, wanted
 from pledgewatch.reading import Original, content_type, detail_rules, measure, read_page
-from pledgewatch.settings import DEFAULT_FILE, ENVIRONMENT_KEY, Settings, Source, parse_settings
+from pledgewatch.settings import Settings, Source, config_file, parse_settings
 from pledgewatch.work import crawl_policy
 from storage.records import Capture, Document, ListItem, ListPage, Measure
 
@@ -63,7 +66,10 @@ async def probe(settings: Settings, source: Source) -> Probe:
         found = Probe(source.id, page.cms, page.items, page.next, warnings=page.warnings)
         if not page.items:
             return Probe(source.id, page.cms, error="no rows were found; name them with `list` in the source's table")
-        first = await fetcher.fetch(_fetch(source, page.items[0].url, "document"))
+        chosen = wanted(source, page.items)
+        if not chosen:
+            return _but(found, "include, exclude and hosts let none of the rows through")
+        first = await fetcher.fetch(_fetch(source, chosen[0].url, "document"))
         if first.outcome != "ok":
             return _but(found, f"{first.url}: {first.reason}")
         return _with_document(found, source, first)
@@ -108,10 +114,14 @@ def _but(found: Probe, error: str) -> Probe:
 def new_source(settings: Settings, url: str, id_: str | None) -> Source:
     """A source with only an id and a URL. ValueError where the address or id cannot be used."""
     taken = {source.id for source in settings.sources}
-    chosen = id_ or _free_id(url, taken)
+    try:
+        chosen = id_ or _free_id(url, taken)
+        source = Source(id=chosen, url=url)
+    except ValidationError as error:
+        raise ValueError("; ".join(explain(e, Source) for e in error.errors())) from error
     if chosen in taken:
         raise ValueError(f'the id "{chosen}" is taken; choose another with --id')
-    return Source(id=chosen, url=url)
+    return source
 
 
 def _free_id(url: str, taken: set[str]) -> str:
@@ -137,9 +147,10 @@ def _quoted(text: str) -> str:
 
 def append_table(config: str | None, table: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Append a table to the configuration file, after checking that the whole still reads. Where it now stands."""
-    path = Path(config or environ.get(ENVIRONMENT_KEY) or DEFAULT_FILE)
-    text = path.read_text("utf-8")
-    whole = text + ("" if text.endswith("\n") else "\n") + "\n" + table
-    parse_settings(whole, str(path), environ)
-    path.write_text(whole, "utf-8")
+    path = config_file(config, environ)
+    before = path.read_text("utf-8-sig")
+    added = ("\n" if before and not before.endswith("\n") else "") + "\n" + table
+    parse_settings(before + added, str(path), environ)
+    with path.open("ab") as file:  # what stands there, byte order mark and line ends included, is not touched
+        file.write(added.encode())
     return path

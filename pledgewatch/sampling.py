@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 
+import sqlalchemy as sa
+
 from notify.channels import send
-from notify.messages import render
+from notify.messages import Limit, render
 from notify.sending import compose
 from notify.subscriptions import channel_id, concerns
 from pledgewatch.posting import style_of
 from pledgewatch.settings import Settings, SubscriberTable
 from pledgewatch.work import utc_now
 from storage import events
-from storage.database import Database
 from storage.records import DocumentRef, Event, MeasureRef
 
 _OLD = "对符合条件的养老机构给予5000元/张的建设补贴。"
@@ -51,17 +52,14 @@ async def send_sample(settings: Settings, table: SubscriberTable) -> bool:
     return failed
 
 
-def show_past(settings: Settings, table: SubscriberTable, database: Database, since: int) -> None:
+def show_past(settings: Settings, table: SubscriberTable, conn: sa.Connection, since: int) -> None:
     """Print the message that a subscriber would have received for the events after `since`. Sends nothing."""
     subscriber = table.subscriber()
-    with database.read() as conn:
-        past = [event for event in events.events_since(conn, since) if concerns(subscriber, event)]
+    past = [event for event in events.events_since(conn, since) if concerns(subscriber, event)]
     if not past:
         print(f"nothing since event {since} concerns {subscriber.id}")
         return
     style = style_of(settings)
-    from notify.messages import Limit
-
     message = render(
         subscriber,
         past,

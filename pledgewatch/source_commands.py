@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from pledgewatch.console import (
     EXIT_FAILED,
+    LARGEST,
     ConfigOption,
     JsonOption,
     complain,
     load,
-    open_archive,
     print_json,
     print_lines,
+    reading,
     sources_app,
     stop,
     subscribers_app,
@@ -25,14 +27,10 @@ from pledgewatch.console import (
 def sources_list(json_: JsonOption = False, config: ConfigOption = None) -> None:
     """The configured sources and how they are doing; as JSON one source a line."""
     settings = load(config)
-    from storage.errors import StorageError
     from storage.sources import source_states
 
-    try:
-        with open_archive(settings).read() as conn:
-            states = {state.id: state for state in source_states(conn)}
-    except StorageError as error:
-        stop(str(error), EXIT_FAILED)
+    with reading(config) as conn:
+        states = {state.id: state for state in source_states(conn)}
     rows = [(source, states.get(source.id)) for source in settings.sources]
     if not json_:
         from pledgewatch.terminal import show_sources
@@ -46,14 +44,18 @@ def sources_list(json_: JsonOption = False, config: ConfigOption = None) -> None
             "url": source.url,
             "region": source.region,
             "state": state.state if state else None,
-            "last_pass_at": state.last_pass_at if state else None,
-            "last_success_at": state.last_success_at if state else None,
-            "next_due_at": state.next_due_at if state else None,
+            "last_pass_at": _iso(state.last_pass_at) if state else None,
+            "last_success_at": _iso(state.last_success_at) if state else None,
+            "next_due_at": _iso(state.next_due_at) if state else None,
             "failures": state.failures if state else 0,
             "last_error": state.last_error if state else None,
         }
         for source, state in rows
     )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 @sources_app.command("test")
@@ -107,8 +109,8 @@ def sources_add(
     if write:
         try:
             path = append_table(config, table)
-        except (OSError, ValueError) as error:
-            stop(str(error), EXIT_FAILED)
+        except OSError as error:
+            stop(f"{error.filename}: {error.strerror}; nothing was written", EXIT_FAILED)
         complain(f"appended to {path}")
 
 
@@ -132,12 +134,18 @@ def subscribers_test(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Id of a configured subscriber.")],
     since: Annotated[
         int | None,
-        typer.Option("--since", metavar="EVENT", help="Send nothing; show what they would have had since this event."),
+        typer.Option(
+            "--since",
+            metavar="EVENT",
+            min=0,
+            max=LARGEST,
+            help="Send nothing; show what they would have had since this event.",
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Send a sample alert through every channel of a subscriber."""
-    settings = load(config)
+    settings = load(config, addresses=since is None)
     table = next((s for s in settings.subscribers if s.id == id_), None)
     if table is None:
         known = ", ".join(s.id for s in settings.subscribers) or "none"
@@ -147,7 +155,8 @@ def subscribers_test(
     from pledgewatch.sampling import send_sample, show_past
 
     if since is not None:
-        show_past(settings, table, open_archive(settings), since)
+        with reading(config) as conn:
+            show_past(settings, table, conn, since)
         return
     failed = asyncio.run(send_sample(settings, table))
     raise typer.Exit(EXIT_FAILED if failed else 0)

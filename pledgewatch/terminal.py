@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 KINDS = {"target": "目标", "subsidy": "补贴", "progress": "进展"}
 _STATES = {"ok": "green", "failing": "red", "blocked": "red", "drifted": "yellow"}
 _DELIVERIES = {"sent": "green", "pending": "cyan", "retrying": "yellow", "dead": "red"}
+_ANY_WIDTH = 100_000
 _CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 
 
 def console(stream: Any = None) -> Console:
     """A terminal with its colours, or plain lines of any length in a pipe."""
     stream = stream or sys.stdout
-    return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    if stream.isatty():
+        return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, soft_wrap=True, width=_ANY_WIDTH, no_color=True)
 
 
 def plain(text: str) -> str:
