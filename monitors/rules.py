@@ -317,7 +317,7 @@ def _change_detail(change: MeasureChange, measure: Measure, language: str) -> di
     }
     for name in ("deadline", "recipient", "condition"):
         if name in change.fields:
-            detail[f"{name}_before"] = _plain(getattr(change.before, name, None))
+            detail[name] = [_plain(getattr(side, name, None)) for side in (change.before, change.after)]
     return detail
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -225,11 +225,8 @@ def _facts(event: Event, site: Site) -> list[tuple[str, str]]:
 
 def _sides(detail: Mapping[str, Any], name: str, w: Mapping[str, str]) -> str:
     """A value of an event, or the old and the new one where it changed."""
-    if f"{name}_before" in detail:
-        pair: Sequence[Any] = (detail[f"{name}_before"], detail.get(name))
-    else:
-        value = detail.get(name)
-        pair = value if isinstance(value, list | tuple) else (value,)
+    value = detail.get(name)
+    pair = value if isinstance(value, list | tuple) else (value,)
     if not any(pair):
         return ""
     return " → ".join(clean(value) if value else w["none"] for value in pair)

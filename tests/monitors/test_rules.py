@@ -107,7 +107,7 @@ def test_english_words() -> None:
 
 def test_a_new_deadline_stands_beside_the_old_one() -> None:
     event = revised(RATE, replace(RATE, deadline=date(2027, 12, 31)))[1]
-    assert (event.detail["deadline_before"], event.detail["deadline"]) == ("2026-12-31", "2027-12-31")
+    assert event.detail["deadline"] == ["2026-12-31", "2027-12-31"]
     assert event.summary.endswith("（60%）；期限 2026-12-31 → 2027-12-31")
     assert event.detail["bodies"] == ["民政局"]
 
