@@ -76,6 +76,9 @@ _QUALIFIES = re.compile(
     r"|当地)?[一-鿿]{0,6}(?:家庭|人员|对象)(?:可以?|中|的)"
 )
 _MODIFIES = re.compile(r"(?:[一-鿿]{0,6}的[一-鿿]{1,10}|[一-鿿]{2,6})(?:占比|比例|比重|达到?|至少|不少于|不低于|\d)")
+_LISTED_THRESHOLDS = re.compile(
+    r"^[^,。;:、]{0,10}[、且][^,。;:\n]{2,40}的(?:[,;]|[一-鿿]{0,6}(?:家庭|人员|对象|企业))"
+)
 _THRESHOLD = re.compile(r"低于|超过|高于|不足|达到?|不满|以上|以下")
 _QUALIFIED_ACTS = re.compile(r"的[^,。;:、\d]{2,16}?(?:至少|应当?|须|可|不得|要|配备|设立|设置|必须|每)")
 _REQUIRED = re.compile(r"(?:申请|申报|享受|领取)[^,。;]{2,20}(?:须|应当?|需)(?:当)?(?:达到|具备|符合|满足|在|为)?")
@@ -101,6 +104,8 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
     if quantity.sort == "money" and re.match(r"(?:的标准|标准的)", after):
         return False
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
+        return True
+    if quantity.bound != "=" and (listed := _LISTED_THRESHOLDS.match(after)) and _THRESHOLD.search(listed[0]):
         return True
     if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or (
         _QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())
@@ -178,10 +183,10 @@ _PAID_OUT = re.compile(
 )
 _BUDGETED = re.compile(
     r"(?:安排|下达|拨付|预算|列支)[^,。;]{0,24}(?:资金|经费|补助|预算)[^,。;]{0,6}$|(?:下达"
-    r"|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$"
+    r"|预算(?:安排|总额|规模|列支)|(?:资金|经费|预算)[^,。;]{0,10}安排|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$"
 )
 _SHARE = re.compile(
-    r"(?:支付比例|报销比例|补贴比例|补助比例|资助比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付"
+    r"(?:(?:支付|报销|补贴|补助|资助|救助|补偿|给付|贴息|分担)比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付"
     r"|奖励|贴息|优惠)[^,。;]{0,24}$"
 )
 _SHARE_AFTER = re.compile(
@@ -198,10 +203,15 @@ _STANDARD = re.compile(
 )
 
 
+_RAISED = re.compile(_SUBSIDY.pattern + r"(?:标准|比例|水平|额度)?$")
+
+
 def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     """Money, or a share or multiple of it, that a rule gives to somebody who can claim it."""
     own = setting.text[setting.clause[0] : quantity.number]
     after = setting.text[quantity.end : setting.clause[1]]
+    if quantity.sort == "percent" and quantity.previous is not None and quantity.unit == "%":
+        return bool(_RAISED.search(re.split(r"[由从](?=[^由从]*$)", own)[0]))
     if quantity.sort == "months":
         return True
     if quantity.sort == "times":
@@ -240,7 +250,7 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return bool(re.search(r"(?:报销|支付|补贴|补助|资助)(?:比例|标准)", setting.before(quantity)))
     if _OF_AMOUNT.search(own) and (_STANDARD.search(before) or _SUBSIDY.search(before) or _SHARE_AFTER.match(after)):
         return True
-    if re.search(r"(?:支付|报销|补贴|补助|资助|结算)比例[^。;]{0,24}$", before):
+    if re.search(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息)比例[^。;]{0,24}$", before):
         return True
     if re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
         return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))
@@ -308,6 +318,8 @@ def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | Non
     if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels):
         return None, None
     granted = quantity.sort != "count" and (_SUBSIDY.search(named) or _STANDARD.search(named))
+    if genre == "rule" and quantity.sort == "money" and ("/" in quantity.unit or re.search(r"标准|限额|金额", head)):
+        granted = granted or re.search(r"元|标准|限额|金额", quantity.unit + head)
     if granted and not re.search(r"收入|投资|投入|覆盖率|占比|发放率", head + labels):
         return "subsidy", None
     if entry.reported or _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from monitors.masks import HIDDEN, mask
 from monitors.numerals import MULTIPLIERS, chinese_number, round_value
@@ -132,6 +132,34 @@ _THINGS = [
     "单元",
     "梯",
     "宗",
+    "起",
+    "托位",
+    "学位",
+    "车位",
+    "岗位",
+    "门店",
+    "店",
+    "课时",
+    "学时",
+    "口",
+    "盏",
+    "窝",
+    "项目",
+    "街道",
+    "乡镇",
+    "品种",
+    "家庭",
+    "航班",
+    "航次",
+    "班列",
+    "批次",
+    "车次",
+    "块",
+    "幢",
+    "组",
+    "期次",
+    "台套",
+    "工日",
 ]
 _PER_NAME = {"天": "日", "床位": "床", "度": "千瓦时", "季": "季度", "顿": "餐", "年度": "年", "学年度": "学年"}
 
@@ -162,7 +190,7 @@ _AFTER = {
 }
 _BEFORE: tuple[tuple[str, Bound], ...] = tuple(
     sorted(
-        ((word, bound) for bound, found in mapping("bounds", "before").items() for word in found),
+        ((word, cast(Bound, bound)) for bound, found in mapping("bounds", "before").items() for word in found),
         key=lambda pair: -len(pair[0]),
     )
 )
@@ -222,7 +250,7 @@ _LIST_MARK = re.compile(r"[、和及与或/]|以及|或者|和/或|,(?=\d)")
 _EACH = re.compile(
     rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1"
     rf"|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
-    rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)})(?![升加度])"
+    rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)}|[一-鿿]{{2,4}}(?=\d))(?![升度]|加班)"
     rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;"
     rf"|]{{0,6}}限额)))|(?P<month>月度(?=[^,。;|]{{0,8}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)"
 )
@@ -334,7 +362,9 @@ def _skip_vague(text: str, at: int) -> tuple[int, bool]:
 def _chinese_token(text: str, found: re.Match[str]) -> _Token | None:
     """A Chinese numeral with a measure word, where it counts something: 建成两大系统, 不低于两个月, 八成以上."""
     start, end = found.span()
-    if text[max(0, start - 1) : start] in ("数", "几", "上", "第", "若", "成", "每", HIDDEN, "△"):
+    if text[max(0, start - 1) : start] in ("数", "几", "上", "第", "若", "每", HIDDEN, "△"):
+        return None
+    if text[max(0, start - 1) : start] == "成" and text[max(0, start - 2) : start - 1] not in tuple("建完达形组养促做"):
         return None
     value = chinese_number(found[0])
     unit = measure_words().match(text, end)
@@ -513,15 +543,20 @@ def _rises(text: str, last: _Token, token: _Token) -> bool:
 
 def _finish(text: str, masked: str, tokens: list[_Token], bases: dict[int, str]) -> Iterable[Quantity]:
     before: Quantity | None = None
+    paid: Quantity | None = None
     for token in tokens:
-        quantity = _quantity(text, masked, token, before, bases)
+        quantity = _quantity(text, masked, token, before, paid, bases)
         if quantity is None:
             continue
         yield quantity
         before = quantity
+        paid = quantity if quantity.sort == "money" else paid
 
 
-def _quantity(text: str, masked: str, token: _Token, before: Quantity | None, bases: dict[int, str]) -> Quantity | None:
+def _quantity(
+    text: str, masked: str, token: _Token, before: Quantity | None, paid: Quantity | None, bases: dict[int, str]
+) -> Quantity | None:
+    """The quantity of a token; `before` is the one before it, `paid` the last amount of money."""
     floor = before.end if before else 0
     clause = max(_clause_start(masked, token.start), floor)
     sort = _sort(text, token)
@@ -533,7 +568,7 @@ def _quantity(text: str, masked: str, token: _Token, before: Quantity | None, ba
         bound = token.after
     elif linked and bound == "=" and before is not None and before.bound in ("<=", ">=", "~"):
         bound = before.bound if not text.startswith(("以上", "左右", "余", "多"), before.tail) else bound
-    unit, start = _rated(text, masked, token, sort, before, linked, (clause, start), bases)
+    unit, start = _rated(text, masked, token, sort, paid if sort == "money" else before, linked, (clause, start), bases)
     low, high = token.value * token.scale, token.high
     return Quantity(
         start=start,
@@ -759,7 +794,7 @@ def _head_rates(masked: str, position: int, clause: int) -> list[str]:
             masked, max(start, floor), head_end if masked[head_end] == "," else masked.rfind(":", start, clause)
         )
     )
-    last = [rate for rate in seen if rate["each"] and seen[-1].start() - rate.start() <= 6]
+    last = [rate for rate in seen if _rate_names(rate) and seen[-1].start() - rate.start() <= 6]
     return [name for rate in last for name in _rate_names(rate)]
 
 

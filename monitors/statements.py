@@ -74,13 +74,28 @@ def _read(source: str, title: str, published_on: date | None) -> _Reading:
     return _Reading(
         source,
         normal,
-        genre_of(normalise(title).text, normal.text),
+        _genre(title, normal.text),
         year,
         found,
         tuple(p.start for p in found),
-        responsibilities(normal.text, found),
+        tuple(_as_printed(source, normal, item) for item in responsibilities(normal.text, found)),
         {},
     )
+
+
+def _genre(title: str, text: str) -> Genre:
+    """The kind of document by its title; by its first lines where the title says nothing (the trail of a page)."""
+    told = genre_of(normalise(title).text, text) if title else "unknown"
+    return genre_of("", text) if told == "unknown" else told
+
+
+def _as_printed(source: str, normal: Normalised, item: Responsibility) -> Responsibility:
+    """Responsible bodies with the characters of the source: its brackets, but not its spaces and line breaks."""
+    names = []
+    for name in item.names:
+        at = normal.text.find(name, item.start, item.end)
+        names.append(name if at < 0 else "".join(source[normal.source(i)] for i in range(at, at + len(name))))
+    return replace(item, names=tuple(names))
 
 
 _HEAD_YEAR = (
@@ -217,6 +232,8 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
         place.floor,
         _heading(text, place.paragraph, sentence[0]),
     )
+    if not subjects.names_benefit(subject):
+        subject = subjects.under(_benefit_above(reading, place.paragraph), subject)
     return _Statement(
         "subsidy",
         subject,
@@ -258,6 +275,21 @@ def _list_head(reading: _Reading, paragraph: Paragraph) -> str:
         words = reading.normal.text[max(head.start, head.end - 90) : head.end]
         if head.level < paragraph.level or (head.level == TEXT_LEVEL and words.endswith(":")):
             return words if words.endswith(":") else ""
+    return ""
+
+
+_REACH_OF_HEADINGS = 40  # paragraphs; farther up, a heading is hardly meant
+
+
+def _benefit_above(reading: _Reading, paragraph: Paragraph) -> str:
+    """The nearest benefit that a heading above a paragraph names, from the inner one to the outer ones."""
+    level = paragraph.level
+    index = bisect_right(reading.starts, paragraph.start) - 1
+    for head in reversed(reading.paragraphs[max(0, index - _REACH_OF_HEADINGS) : index]):
+        if head.level < level:
+            level = head.level
+            if name := subjects.benefit_of_heading(reading.normal.text[head.start : min(head.end, head.start + 45)]):
+                return name
     return ""
 
 

@@ -19,7 +19,7 @@ _DATE = (
 )
 _LEAD = re.compile(
     rf"^(?:{_DATE}|且|该|\d{{1,2}}(?:年|个月)[内间]|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来"
-    rf"|全[市省区县镇乡州](?!域)|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将"
+    rf"|全(?=乡镇)|全[市省区县镇乡州](?![域镇])|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将"
     rf"|计划(?!生育)|要|拟|即|对|把|按照?|"
     rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]"
     rf"|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再"
@@ -97,7 +97,7 @@ _BENEFIT_NOUNS = (
 _NOUN = alternation(_BENEFIT_NOUNS)
 _SPECIFIC = re.compile(rf"[一-鿿“”]{{2,12}}?{_NOUN}(?:标准|金额|资金|限额|比例|金)*")
 _BARE_BENEFIT = re.compile(
-    rf"^(?:一次性|基本|最高|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档"
+    rf"^(?:一次性|基本|最高|最低|统一|每月|每年|月|年|现行|具体|调整后|提高后|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档"
     rf"|差额)*{_NOUN}*(?:标准|资金|金额|支持|限额|比例|金)*$"
 )
 
@@ -211,11 +211,16 @@ def _strip_verb(text: str) -> str:
     return _OPENING_VERB.sub("", text)
 
 
+_PLACE = re.compile(r"(?:乡镇|街道|社区|园区|小区|自然村|行政村|[县区市镇乡村户])$")
+
+
 def _shared_head(last: str, item: str) -> str:
     """示范基地(区) and 企业 → 示范企业: the head that the first item of a list shares with the next."""
     if re.fullmatch(r"[国省市区县州]家?级", item):
         return re.sub(r"[国省市区县州]家?级", item, last, count=1)
     bare = re.sub(r"\([^()]*\)$", "", last)
+    if (place := _PLACE.search(bare)) and _PLACE.search(item):
+        return bare[: place.start()] + item
     keep = bare[: -len(item)] if len(item) <= 3 and len(bare) > len(item) + 1 else bare[:-2]
     return keep + item
 
@@ -267,13 +272,21 @@ def distributed(text: str, clause: tuple[int, int], quantities: list[Quantity]) 
     parts = re.split(r"[、和及与]|以及", named)
     if len(parts) != len(quantities):
         return None
-    tail = _common_tail(parts[-1])
+    tail = _common_tail(parts)
     return [part if i == len(parts) - 1 or part.endswith(tail) else part + tail for i, part in enumerate(parts)]
 
 
-def _common_tail(last: str) -> str:
-    found = re.search(r"[一-鿿]{0,2}(?:率|占比|比例|比重|人数|数量|面积|增长|下降|标准)$", last)
-    return found[0] if found else ""
+def _common_tail(parts: list[str]) -> str:
+    """What the last of several names of one length says for all: 污水处理率 of 县城、乡镇污水处理率."""
+    found = re.search(
+        r"[一-鿿]{0,2}(?:率|占比|比例|比重|人数|数量|面积|增长|下降|标准|收入|支出|增速|产值|产量|总量|寿命)$",
+        parts[-1],
+    )
+    if not found:
+        return ""
+    lengths = {len(part) for part in parts[:-1]}
+    own = lengths.pop() if len(lengths) == 1 else len(parts[-1])
+    return parts[-1][own:] if 2 <= own < found.start() else found[0]
 
 
 # --- benefits ---------------------------------------------------------------------------------------------
@@ -285,8 +298,11 @@ _TO = re.compile(
     r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)"
 )
 _RECIPIENT = re.compile(alternation(words("recipients", "nouns")))
-_LIST_TAIL = r"(?:[、和及或至~-]{0,2}\d[\d.]{0,12}[元万亿%/人月年日张床个户家所次亩名位餐]{0,8}){0,8}"
-_OF = re.compile(_LIST_TAIL + r"的?(?P<noun>(?!、)[^,。;:的\d]{0,16}?" + _NOUN + r"(?:标准|资金|金|款|费)?)")
+_LIST_TAIL = (
+    r"(?:[、和及或至~-]{0,2}\d[\d.]{0,12}"
+    r"[元万亿%/人月年日张床个户家所次亩名位餐台辆套件项吨间处例起株头]{0,8}){0,8}"
+)
+_OF = re.compile(_LIST_TAIL + rf"的?(?P<noun>(?!、)[^,。;:的\d]{{0,16}}?{_NOUN}(?:{_NOUN}|标准|资金|金|款|费)*)")
 _LATER = re.compile(r"(?:的标准)?,?(?:给予|予以|发放)(?P<noun>[^,。;\d]{0,12}?" + _NOUN + ")")
 _RATE_WORDS = re.compile(r"每[一-鿿](?:每[一-鿿])?|人均")
 _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助)?标准$")
@@ -334,12 +350,39 @@ def subject_of_benefit(
     return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
 
 
+def names_benefit(subject: str) -> bool:
+    """Whether a name says which benefit it is: 高龄津贴 does, 补贴标准 and 90至99周岁 do not."""
+    return bool(re.search(_NOUN, subject)) and not _BARE_BENEFIT.match(subject)
+
+
+def under(heading: str, subject: str) -> str:
+    """A name that says too little, told under its heading: 高龄津贴 and 90至99周岁 → 90至99周岁高龄津贴."""
+    if not heading or heading in subject:
+        return subject
+    if subject == UNNAMED or _BARE_BENEFIT.match(subject):
+        return heading if heading.endswith(subject[-2:]) or subject == UNNAMED else _shorten(heading + subject)
+    return _shorten(subject) + heading
+
+
+_HEADED = re.compile(
+    r"^(?:第?[一二三四五六七八九十\d]{1,3}[条、.]|[(][一二三四五六七八九十\d]{1,3}[)]|[①-⑳])*(?P<name>[^。;:,]{2,24}?)"
+    r"(?:的?(?:标准|对象和标准|范围和标准|发放标准|申领标准|补贴标准|补助标准))?(?=[。:]|$)"
+)
+
+
+def benefit_of_heading(heading: str) -> str:
+    """The benefit that a heading names, or nothing: 四、高龄津贴标准 → 高龄津贴."""
+    found = _HEADED.match(heading)
+    name = tidy(found["name"]) if found else ""
+    return name if len(name) <= 20 and names_benefit(name) else ""
+
+
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
     named = tidy(_RATE_WORDS.sub("", own))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
     named = re.sub(
-        r"(?:给予|发放|予以|按|可?享受|可?领取|支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
+        r"(?:给予|发放|予以|按|可?享受|可?领取|(?<!基金)支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
         r"|原则上|标准为|确定为|累计|再|另)+$",
         "",
         named,
@@ -375,12 +418,15 @@ def _spoken_of(text: str, start: int, end: int) -> str:
     return ""
 
 
+_STANDARD_GIVEN_BY = re.compile(r"(?:按照?|参照|依据|不低于|不高于)[^,。;]{2,24}(?:执行|发放|确定|核定)$")
+
+
 def _condition_topic(text: str, clause: tuple[int, int], sentence: tuple[int, int]) -> str:
     """The case that the clause before names: 开展先行急难救助的,救助标准…"""
     if clause[0] <= sentence[0] or text[clause[0] - 1] != ",":
         return ""
     start = max(text.rfind(mark, sentence[0], clause[0] - 1) for mark in ",。;:") + 1
-    piece = text[max(start, sentence[0]) : clause[0] - 1]
+    piece = _STANDARD_GIVEN_BY.sub("", text[max(start, sentence[0]) : clause[0] - 1])
     if not piece.endswith("的") and not re.search(_NOUN + "$", piece):
         return ""
     topic = tidy(piece)
@@ -411,6 +457,9 @@ def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Ma
     return None
 
 
+_PLACE_OF_WORK = re.compile(r"(?:之家|中心|[站点园院所馆社校店厂])$")
+
+
 def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
     """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last."""
     window = text[max(sentence[0], quantity.number - 160) : quantity.number]
@@ -422,9 +471,11 @@ def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentenc
         return who
     found = _last_for(text, quantity, sentence)
     if found:
-        return (
-            _recipient_noun(_head_of(found["who"])) or _recipient_noun(found["who"]) or _head_of(found["who"]) or None
-        )
+        head = _head_of(found["who"])
+        known = _recipient_noun(head)
+        if known and not head.endswith(known) and len(head) <= 8 and _PLACE_OF_WORK.search(head):
+            return head
+        return known or _recipient_noun(found["who"]) or head or None
     return _recipient_noun(window) or _recipient_noun(text[quantity.end : clause[1]])
 
 

@@ -179,6 +179,8 @@ def _cell_quantities(
     if not found or not unit:
         return
     scale, name = unit
+    if name == "元" and (rates := rates_named(head)):
+        name = "/".join([name, *ordered_rates(rates)])
     low = float(found["low"]) * scale
     high = float(found["high"]) * scale if found["high"] else None
     bound = _BOUNDS.get(found["bound"] or "", _BOUNDS.get(found["after"] or "", "="))
