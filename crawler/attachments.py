@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from urllib.parse import parse_qsl, unquote
 
 from lxml import etree
 from lxml.html import HtmlElement
 
+from crawler.labels import catalogues_in
 from crawler.markup import bare, squeeze
 from crawler.page import Page, resolve, split_address
 from storage.addresses import normal_address
@@ -28,7 +30,13 @@ _GENERIC = re.compile(
     r"|PDF版?|pdf版?|Word版?|OFD版?|ofd版?|文字版|图片版"
 )
 _NUMBERING = re.compile(r"^(?:附件|[\d一二三四五六七八九十]{1,3}[.．、:：]|[:：])+")
-_NOT_NEAR = re.compile(r"header|footer|foot|nav|menu|sidebar|side-bar|related|relevant|xgwz|xgwj|friend", re.IGNORECASE)
+_NOT_NEAR = re.compile(
+    r"header|footer|foot|copyright|nav|menu|sidebar|side-bar|related|relevant|xgwz|xgwj|friend", re.IGNORECASE
+)
+_LEADING = etree.XPath("descendant-or-self::*[self::a or self::iframe or self::embed or self::object or @onclick]")
+_BESIDE = 700  # characters beside a body that still leave it the main thing
+_MAX_WRAPPERS = 30
+_MAX_FOLLOWING = 6
 _MAX_LIST = 200
 
 
@@ -40,10 +48,10 @@ def find_attachments(
     `bodies` are the elements that the text was read from; what stands near them (their wrapper, as long as it
     holds little other text) counts as theirs. `chosen` are links an operator's selector picked: then only those.
     """
-    roots = list(chosen) if chosen is not None else [_near(body) for body in bodies] or [page.root]
+    roots = list(chosen) if chosen is not None else _roots(page.root, list(bodies))
     found: dict[str, Attachment] = {}
     for root in roots:
-        for element in root.iter(etree.Element):
+        for element in _LEADING(root):
             for url, name in _references(element, page, told=chosen is not None):
                 key = normal_address(url)
                 known = found.get(key)
@@ -64,15 +72,35 @@ def _stem(name: str) -> str:
     return _FILE.sub("", _NUMBERING.sub("", bare(name)))
 
 
+def _roots(page: HtmlElement, bodies: list[HtmlElement]) -> list[HtmlElement]:
+    """Where attachments stand, in page order: the catalogue (文件下载), what is near the bodies, and what follows."""
+    if not bodies:
+        return [page]
+    near = [_near(body) for body in bodies]
+    catalogues = catalogues_in(page)
+    roots = {*catalogues, *near}
+    apart = [element for element in catalogues if roots.isdisjoint(element.iterancestors())]
+    return [*apart, *near, *(e for root in near for e in _following(root))]
+
+
 def _near(body: HtmlElement) -> HtmlElement:
     """The highest element around a body that holds little text besides it."""
-    limit = 1.3 * _length(body) + 700
+    beside, limit = 0, 0.3 * _length(body) + _BESIDE
     near = body
-    for ancestor in body.iterancestors():
-        if ancestor.tag in ("body", "html") or _length(ancestor) > limit or _is_far(ancestor):
+    for ancestor in islice(body.iterancestors(), _MAX_WRAPPERS):
+        beside += sum(_length(child) for child in ancestor.iterchildren(etree.Element) if child is not near)
+        if ancestor.tag in ("body", "html") or beside > limit or _is_far(ancestor):
             break
         near = ancestor
     return near
+
+
+def _following(near: HtmlElement) -> Iterator[HtmlElement]:
+    """The blocks right after a body: an attachment box that is no part of its wrapper. A long block is another text."""
+    for sibling in islice(near.itersiblings(etree.Element), _MAX_FOLLOWING):
+        if _is_far(sibling) or sibling.tag in ("footer", "nav") or _length(sibling) > _BESIDE:
+            return
+        yield sibling
 
 
 def _length(element: HtmlElement) -> int:

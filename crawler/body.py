@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from lxml import etree
 from lxml.html import HtmlElement
@@ -26,7 +27,7 @@ _CONTAINERS = (
         "@" + BODY_MARK,
         *("#UCAP-CONTENT", "<ucapcontent>", "<founder-content>", "#zoomcon", "#vsb_content*", ".v_news_content"),
         *(".TRS_Editor", ".trs_editor_view", ".TRS_UEDITOR", ".TRS_PreAppend", ".trs_paper_default"),
-        *(".wp_articlecontent", ".view.TRS_UEDITOR", "#js_content", ".article-content-body", ".nfw-cms-content"),
+        *(".wp_articlecontent", "#js_content", ".article-content-body", ".nfw-cms-content", "#con_con"),
     ),
     (
         *("#zoom", "#info_cont", ".info_cont", ".content_article", ".article-content", ".article_content"),
@@ -38,14 +39,22 @@ _CONTAINERS = (
         *(".gk_content", ".zwgk_content", ".wzcon", ".wz_content", "#ivs_content", ".text_content", ".j-fontContent"),
         *(".xl_content", ".xlcontent", ".conTxt", ".conTxt1", ".con_text", ".content-text", ".easysite-news-text"),
         *(".artical_content", ".main-txt", ".nr_content", ".neirong", "#neirong", ".rich_media_content", ".p_content"),
+        *(".ccontent", ".article_main_content", ".bfr_article_content", ".zwxl-article", ".news_cont_d_wrap"),
+        *("#xw_box", ".detail-news", ".xl-cont", ".xl_cont", ".show-content", ".artText", ".artcon", ".art_con"),
+        *(".article-main",),
+        *("#d_content", "#doccontent", "#content_body", "#detailContent", "#j-show-body", ".content_zw", ".zwcontent"),
+        *("#txtContent", "#textContent", ".textcontent", ".txtcon", ".infocontent", "#infocontent", ".wzxq_con"),
     ),
     (
         *("article", "#content", ".content", "#con", ".con", ".zw", "#zw", ".article", "#article", ".main-content"),
         *(".text", "#text", ".detail", "#detail", ".nr", ".wznr", ".info-content", ".content-box", ".zwnr"),
     ),
 )
+_MAX_TABLES = 20  # one inside the other; deeper ones are read as if they were layout
+_MAX_TOLD = 300_000  # characters of a page that trafilatura is asked about
+_SENTENCE = re.compile("[，。；]")
 _MAX_CANDIDATES = 20  # of a tier; a page with more is broken, and nested ones cost their square
-_ENOUGH = 30  # characters (without white space) that make a text; a page of less may be only an attachment
+ENOUGH = 30  # characters (without white space) that make a text; a page of less may be only an attachment
 _FURNITURE_NAME = re.compile(
     r"(?:^|[-_])(?:bd|b|jia|add|simple|social|art|article)?shar(?:e|ing)s?(?:$|[-_])|bdsharebuttonbox|jiathis|addthis"
     r"|(?:^|[-_])(?:erweima|qrcode|ewm|sweep|breadcrumbs?|crumbs?|curb|bread|setfont|fontsize|font-?size)(?:$|[-_])"
@@ -71,7 +80,7 @@ _WEAK = re.compile(  # furniture beside furniture, a word of the text when alone
 )
 _COUNTER = r"(?:浏览|阅读|点击|访问|查看|人气|下载|已阅|阅|点击率|浏览率|关注)(?:次数|人数|数量|总数|量|数|率)?"
 _STRONG = re.compile(
-    rf"(?:{_BUTTON})[:：]?|(?:本文|本页|文章|该信息|信息|已|被)?{_COUNTER}[:：]?(?:[\d,]+|[-—]+)?(?:次|人|人次)?"
+    rf"(?:{_BUTTON}){{1,6}}[:：]?|(?:本文|本页|文章|该信息|信息|已|被)?{_COUNTER}[:：]?(?:[\d,]+|[-—]+)?(?:次|人|人次)?"
     r"|(?:视力保护色|保护视力色|背景色|字体颜色|颜色|打印|下载)[:：]|(?:字体|字号|字体大小|文字大小|字号大小)[:：].{0,4}"
     r"|扫一扫.{0,24}|(?:用|请用|使用|打开)?(?:手机|微信).{0,8}扫(?:一扫|描|码).{0,24}|扫码(?:查看|阅读|打开|分享|关注).{0,12}"
     r"|页面生成时间.{0,24}|本页面?(?:更新|生成).{0,24}"
@@ -86,7 +95,7 @@ _INFO = re.compile(  # the line under a title; 时间： alone may open a text (
     rf"|{_COUNTER}\s*[:：]"
 )
 _PLACE = re.compile(
-    r"(?:您?的?(?:当前|现在)?(?:所在)?的?位置(?:是|为)?|您(?:现在|当前)?所?在(?:的位置|这里)?)[:：>].{0,120}"
+    r"(?:网站)?首页\s*(?:[>＞»›→]|&gt;).{0,120}|(?:您?的?(?:当前|现在)?(?:所在)?的?位置(?:是|为)?|您(?:现在|当前)?所?在(?:的位置|这里)?)[:：>].{0,120}"
 )
 _BRACKETS = re.compile(r"[\[\]【】()（）〖〗「」『』|｜,，、;；\s]+")
 _AFTER_COLON = re.compile(r"([:：])\s+")
@@ -114,16 +123,23 @@ def find_body(page: Page, html: str, selector: str | None = None) -> Body:
         if chosen := select(page.root, selector):
             return Body(tuple(line for element in chosen for line in _read(element)), chosen[0])
         warnings = (f"body: nothing matches {selector}",)
-    element = _container(page.root)
-    if element is not None:
-        return Body(tuple(_read(element)), element, warnings)
-    element, lines = _told_by_trafilatura(page, html)
+    if found := _container(page.root):
+        return Body(tuple(found[1]), found[0], warnings)
+    element, lines = _told_from_layout(page, html)
     if lines:
         return Body(tuple(lines), element, (*warnings, "body: no known container; told from the layout"))
-    element = _hidden_container(page)
-    if element is None:
-        return Body((), None, (*warnings, "body: no text found"))
-    return Body(tuple(_read(element)), element, warnings)
+    if hidden := _hidden_container(page):
+        return Body(tuple(hidden[1]), hidden[0], warnings)
+    return Body((), None, (*warnings, "body: no text found"))
+
+
+def add_body(page: Page, content: str) -> Body:
+    """A body that a script would put into the page, put there: `content` is its HTML."""
+    element = markup.parse_html(f"<html><body><div>{content}</div></body></html>")
+    element.tag = "div"
+    element.set(BODY_MARK, "1")
+    page.root.append(element)
+    return Body(tuple(_read(element)), element)
 
 
 def texts_of(body: Body, title: str) -> tuple[str, ...]:
@@ -153,7 +169,7 @@ def _read(element: HtmlElement) -> list[Line]:
 def _replace(element: HtmlElement) -> list[Line] | None:
     if _is_furniture(element):
         return []
-    if element.tag == "table":
+    if element.tag == "table" and next(islice(element.iterancestors("table"), _MAX_TABLES, None), None) is None:
         return table_lines(element, _read)
     return None
 
@@ -162,28 +178,32 @@ def _is_furniture(element: HtmlElement) -> bool:
     names = f"{element.get('class') or ''} {element.get('id') or ''}"
     if names != " " and any(_FURNITURE_NAME.search(name) for name in names.split()):
         return True
-    return element.tag in ("table", "ul", "dl", "div") and is_catalogue(element)
+    return is_catalogue(element)
 
 
 # --- the container ---
 
 
-def _container(root: HtmlElement) -> HtmlElement | None:
-    """The innermost element of the best tier that holds the text; None where no tier has enough."""
-    best: HtmlElement | None = None
+Found = tuple[HtmlElement, list[Line]]
+
+
+def _container(root: HtmlElement) -> Found | None:
+    """The innermost element of the best tier that holds the text, and its lines; None where no tier has one."""
+    best: Found | None = None
     for tier in _tiers(root):
-        tier = tier[:_MAX_CANDIDATES]
-        sizes = {e: _size(e) for e in tier}
-        full = [e for e, size in sizes.items() if size >= _ENOUGH]
-        if full:
-            return _innermost(full, sizes)
-        best = best if best is not None or not tier else max(tier, key=lambda e: sizes[e])
+        lines = {element: _read(element) for element in tier[:_MAX_CANDIDATES]}
+        sizes = {element: _size(read) for element, read in lines.items()}
+        if full := [element for element, size in sizes.items() if size >= ENOUGH]:
+            chosen = _innermost(full, sizes)
+            return chosen, lines[chosen]
+        if best is None and lines:
+            best = max(lines.items(), key=lambda item: sizes[item[0]])
     return best
 
 
 def _tiers(root: HtmlElement) -> list[list[HtmlElement]]:
     tiers: list[list[HtmlElement]] = [[] for _ in _CONTAINERS]
-    for element in root.iter(etree.Element):
+    for element in _NAMED(root):
         keys = _keys(element)
         for tier, names in zip(tiers, _TIER_NAMES, strict=True):
             if not keys.isdisjoint(names):
@@ -205,15 +225,19 @@ def _keys(element: HtmlElement) -> set[str]:
     return keys
 
 
+_NAMED = etree.XPath(
+    f"descendant-or-self::*[@id or @class or @{BODY_MARK}"
+    " or self::article or self::ucapcontent or self::founder-content]"
+)
 _TIER_NAMES = tuple(
     frozenset(name.lower() if name[0] in "#.<@" else f"<{name}>" for name in tier) for tier in _CONTAINERS
 )
 
 
-def _size(element: HtmlElement) -> int:
-    """How much text an element holds, links, headings and furniture aside."""
-    lines = (line for line in _read(element) if not line.linked and not line.heading)
-    return sum(len(line.text) for line in lines if not is_furniture(line.text))
+def _size(lines: Sequence[Line]) -> int:
+    """How much text there is, links, headings and furniture aside."""
+    plain = (line.text for line in lines if not line.linked and not line.heading)
+    return sum(len(text) for text in plain if not is_furniture(text))
 
 
 def _innermost(elements: Sequence[HtmlElement], sizes: dict[HtmlElement, int]) -> HtmlElement:
@@ -226,31 +250,43 @@ def _innermost(elements: Sequence[HtmlElement], sizes: dict[HtmlElement, int]) -
     return _innermost(inside, sizes) if inside else fullest
 
 
-def _hidden_container(page: Page) -> HtmlElement | None:
+def _hidden_container(page: Page) -> Found | None:
     """A body that a script would show: only where nothing visible is one."""
-    found = [element for part in page.hidden if (element := _container(part)) is not None]
-    fullest = max(found, key=_size, default=None)
-    return fullest if fullest is not None and _size(fullest) >= _ENOUGH else None
+    found = [found for part in page.hidden if (found := _container(part)) is not None]
+    fullest = max(found, key=lambda found: _size(found[1]), default=None)
+    return fullest if fullest is not None and _size(fullest[1]) >= ENOUGH else None
 
 
 # --- no known container ---
 
 
-def _told_by_trafilatura(page: Page, html: str) -> tuple[HtmlElement | None, list[Line]]:
-    import trafilatura  # slow to import, and most pages never need it
+def _told_from_layout(page: Page, html: str) -> tuple[HtmlElement | None, list[Line]]:
+    """The body where no name tells it. trafilatura is slow on long pages and blind to layout tables: then, prose.
 
-    try:
-        told = trafilatura.extract(html, include_comments=False, include_tables=True, favor_recall=True) or ""
-    except Exception:  # whatever damaged markup does to it, there may be other ways to the text
-        told = ""
-    parts = (part for line in told.splitlines() for part in line.split("|"))
-    passages = [key for part in parts if len(key := bare(part.strip("- "))) >= 8]
-    if sum(map(len, passages)) < _ENOUGH:
+    Sentences tell where the text is; a title, a date or a file's name may stand anywhere.
+    """
+    told = _told_by_trafilatura(html) if len(html) <= _MAX_TOLD else []
+    if sum(map(len, told)) < ENOUGH:
+        told = [bare(line.text) for line in _read(page.root) if not line.linked and not is_furniture(line.text)]
+    sentences = [passage for passage in told if len(passage) >= 18 and _SENTENCE.search(passage)]
+    passages = sentences if sum(map(len, sentences)) >= 3 * ENOUGH else told
+    if sum(map(len, passages)) < ENOUGH:
         return None, []
     element = _around(page.root, passages)
     if element is None or element.tag in ("body", "html"):
         return None, _maybe_heading(_within(page.root, passages))
     return element, _maybe_heading(_read(element))
+
+
+def _told_by_trafilatura(html: str) -> list[str]:
+    import trafilatura  # slow to import, and most pages never need it
+
+    try:
+        told = trafilatura.extract(html, include_comments=False, include_tables=True, favor_recall=True) or ""
+    except Exception:  # whatever damaged markup does to it, there may be other ways to the text
+        return []
+    parts = (part for line in told.splitlines() for part in line.split("|"))
+    return [key for part in parts if len(key := bare(part.strip("- "))) >= 8]
 
 
 def _maybe_heading(lines: list[Line]) -> list[Line]:
@@ -271,9 +307,14 @@ def _around(root: HtmlElement, passages: Sequence[str]) -> HtmlElement | None:
             if len(text) >= need and sum(len(p) for p in passages if p in text) >= need:
                 candidate = child
                 break
-    while element is not None and element.tag in ("td", "tr", "tbody", "p", "li"):  # never half a table
-        element = element.getparent()
+    while element is not None and element.tag in ("td", "tr", "tbody", "p", "li") and not _is_column(element):
+        element = element.getparent()  # never half a table
     return element
+
+
+def _is_column(element: HtmlElement) -> bool:
+    """Whether a cell is a column of a page's layout: it holds paragraphs."""
+    return element.tag == "td" and len(_read(element)) > 2
 
 
 def _within(root: HtmlElement, passages: Sequence[str]) -> list[Line]:
@@ -337,6 +378,8 @@ def _is_info(line: str) -> bool:
 def missing_figures(page: Page, texts: Sequence[str]) -> tuple[str, ...]:
     """Figures with a unit that stand on the page, outside links, and not in the text: something may be lost."""
     text = bare("\n".join(texts))
+    if all(bare(figure) in text for figure in _FIGURE.findall("\n".join(page.root.itertext()))):
+        return ()
     around = (line.text for line in lines_of(page.root) if not line.linked and len(line.text) > 15)
     figures = (figure for line in around if not is_furniture(line) for figure in _FIGURE.findall(line))
     return tuple(dict.fromkeys(f for f in figures if bare(f) not in text))

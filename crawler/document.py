@@ -10,15 +10,19 @@ from importlib import resources
 from importlib.metadata import version
 
 from crawler.attachments import find_attachments, is_attachment_line
-from crawler.body import Body, find_body, missing_figures, select, texts_of
+from crawler.body import ENOUGH, Body, add_body, find_body, missing_figures, select, texts_of
 from crawler.encoding import decode_with_evidence
+from crawler.gkmlpt import Detail, detail_in
 from crawler.kinds import UnreadableFile, sniff
+from crawler.labels import mark_catalogues
 from crawler.metadata import page_catalogue, page_metadata, page_title, text_metadata
 from crawler.page import Page, parse_page, resolve, split_address
+from storage.addresses import normal_address
 from storage.records import Attachment, Document
 
 _MODULES = (
-    *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "kinds", "labels", "metadata"),
+    *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "gkmlpt", "kinds", "labels"),
+    "metadata",
     *("markup", "office", "ofd", "page", "paragraphs", "pdf", "scripts", "tables"),
 )
 _LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
@@ -77,15 +81,20 @@ def read_document(
     doubts = () if decoded.certain else (f"encoding: {decoded.encoding} does not fit; characters may be wrong",)
     page = parse_page(decoded.text, url)
     _drop(page, rules.drop or ())
-    return _document(page, find_body(page, decoded.text, rules.body), rules, doubts)
+    mark_catalogues(page.root)
+    detail = detail_in(page.scripts)
+    read = find_body(page, decoded.text, rules.body)
+    if detail.content and sum(len(line.text) for line in read.lines) < ENOUGH:
+        read = add_body(page, detail.content)
+    return _document(page, read, detail, rules, doubts)
 
 
-def _document(page: Page, body: Body, rules: DetailRules, doubts: tuple[str, ...]) -> Document:
-    catalogue = page_catalogue(page, body.element)
+def _document(page: Page, body: Body, detail: Detail, rules: DetailRules, doubts: tuple[str, ...]) -> Document:
+    catalogue = page_catalogue(page, body.element, detail.values)
     title = _ruled_title(page, rules) or page_title(page, catalogue)
     texts = texts_of(body, title)
     meta = page_metadata(page, catalogue, texts, title)
-    attachments = _attachments(page, body, rules)
+    attachments = _with_told(_attachments(page, body, rules), detail, page)
     lines = () if _only_links(texts, attachments) else texts
     warnings = (*doubts, *body.warnings, *_picture_warning(body), *_figure_warning(page, texts))
     return Document(
@@ -153,6 +162,13 @@ def _attachments(page: Page, body: Body, rules: DetailRules) -> tuple[Attachment
     if rules.attachments:
         return find_attachments(page, (), select(page.root, rules.attachments))
     return find_attachments(page, [body.element] if body.element is not None else [])
+
+
+def _with_told(found: tuple[Attachment, ...], detail: Detail, page: Page) -> tuple[Attachment, ...]:
+    """The attachments of the page, and those that only its script tells of."""
+    known = {normal_address(a.url) for a in found}
+    told = (Attachment(name or url.rsplit("/", 1)[-1], resolve(page.base, url)) for name, url in detail.files)
+    return (*found, *(a for a in told if a.url.startswith("http") and normal_address(a.url) not in known))
 
 
 def _only_links(lines: Sequence[str], attachments: Sequence[Attachment]) -> bool:

@@ -17,7 +17,7 @@ from lxml.html import HtmlElement
 
 from crawler.dates import find_date, parse_date
 from crawler.labels import (
-    is_catalogue,
+    catalogues_in,
     is_catalogue_line,
     is_nothing,
     unit_of_line,
@@ -49,8 +49,12 @@ NUMBER = re.compile(
 )
 _YEAR_BRACKETS = re.compile(r"[\[［（(【﹝「〈]((?:19|20)\d{2})[\]］）)】﹞」〉]")
 _HEAD_OF_TEXT = 60  # lines of a bare text in which a catalogue may stand
+_INFO_UNITS = 8  # units above the body, or at its head, in which a date without a label is the page's
+_INFO_DATE = re.compile(  # 2025-09-15 18:15 民政局 (点击: 3); a date that opens a sentence has no time behind it
+    r"[\s\ue000\[（(]*\d{4}[-./年]\d\d?[-./月]\d\d?日?(?:[\s\ue000\])）]*$"
+    r"|[\s\ue000]+(?:\d\d?:\d\d|[^，。；]{0,12}(?:来源|作者|点击|浏览|发布))[^。；]{0,80}$)"
+)
 _BODY_HEAD = 12  # units of a body in which its template's info line may stand
-_CATALOGUE_TAGS = ("table", "ul", "dl", "div")
 _HEAD_LINES = 8  # a red-head document has its number here, above or below its title
 _SIGN_OFF = re.compile(
     r"(?:[\u4e00-\u9fa5（）()、]{0,40})((?:19|20)\d{2}年\d{1,2}月\d{1,2}日|[二一][〇○零O0一二三四五六七八九]{3}年[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}日)"
@@ -86,6 +90,7 @@ class Catalogue:
     """Values by field, the surest label's first."""
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    info: str = ""  # the line under the title, where it begins with a date and no label
 
     def get(self, name: str) -> str | None:
         return next(iter(self.values.get(name, ())), None)
@@ -107,6 +112,7 @@ def page_metadata(page: Page, catalogue: Catalogue, lines: Sequence[str], title:
             or catalogue.date("published_on")
             or find_date(metas.get("firstpublishedtime", "") or metas.get("publishdate", ""))
             or find_date(metas.get("article:published_time", ""))
+            or find_date(catalogue.info)
         ),
         issued_on=catalogue.date("issued_on") or sign_off_date(lines),
         status=_cell_status(catalogue) or _script_status(page.scripts) or _notice_status(title, lines),
@@ -132,18 +138,25 @@ def text_metadata(lines: Sequence[str], title: str = "") -> Metadata:
 # --- the catalogue ---
 
 
-def page_catalogue(page: Page, body: HtmlElement | None) -> Catalogue:
+def page_catalogue(page: Page, body: HtmlElement | None, told: Mapping[str, str]) -> Catalogue:
     """The catalogue and info line of a page, in whatever shape they are printed.
 
     Of the body only its catalogue counts, and labels with a colon at its head: a table in the text may have a
-    column 文号 as well.
+    column 文号 as well. A date without any label stands right above the body, or at its head. `told` is what a
+    script says; it counts where nothing is printed.
     """
     units = [*units_of(page.root, skip=body)]
+    before = units[: units.index("")] if "" in units else []
     if body is not None:
-        inside = (e for e in body.iterdescendants(*_CATALOGUE_TAGS) if is_catalogue(e))
-        units += [unit for element in inside for unit in units_of(element)]
-        units += [unit for unit in islice(units_of(body), _BODY_HEAD) if ":" in unit or "：" in unit]
-    return Catalogue(values_behind_labels(units))
+        units += [unit for element in catalogues_in(body) for unit in units_of(element)]
+        head = [unit for unit in islice(units_of(body), _BODY_HEAD) if ":" in unit or "：" in unit]
+        units += head
+        before = [*reversed(head), *before[-_INFO_UNITS:]]
+    values = values_behind_labels(units)
+    for name, value in told.items():
+        if not is_nothing(value):
+            values.setdefault(name, []).append(value)
+    return Catalogue(values, next((unit for unit in reversed(before) if _INFO_DATE.match(unit)), ""))
 
 
 def text_catalogue(lines: Iterable[str]) -> Catalogue:

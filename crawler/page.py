@@ -144,6 +144,9 @@ def lines_of(element: HtmlElement, replace: Replace | None = None) -> list[Line]
     `replace` may give other lines for an element inside (a table, a list of related news); None leaves it as it
     is. Form fields and embedded things have no text.
     """
+    if not len(element) and element.tag != "a":  # most cells of a table
+        text = squeeze(element.text or "")
+        return [Line(text, heading=is_heading(element))] if text else []
     writer = _Writer()
     walker = etree.iterwalk(element, events=("start", "end"))
     skipped: HtmlElement | None = None
