@@ -17,7 +17,18 @@ def top_level(wheel: Path) -> set[str]:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, "."]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            folder,
+            ".",
+        ]
         subprocess.run(command, check=True, cwd=Path(__file__).resolve().parents[1])
         found = top_level(next(Path(folder).glob("*.whl")))
     if found != EXPECTED:

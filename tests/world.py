@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
@@ -59,7 +59,8 @@ class Paper:
 def trs(paper: Paper, n: int) -> str:
     """A page in the manner of TRS; `n` changes everything but what the document says."""
     body = "\n".join(f"<p>{escape(line)}</p>" for line in paper.lines)
-    return f"""<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="ArticleTitle" content="{escape(paper.title)}">
+    return f"""<!DOCTYPE html><html><head><meta charset="utf-8">
+<meta name="ArticleTitle" content="{escape(paper.title)}">
 <meta name="PubDate" content="{paper.published} 10:00"><title>{escape(paper.title)} - 云川市民政局</title>
 <!-- 页面生成时间 2026-09-{1 + n % 28:02d} --></head><body>
 <div class="top">今天是2026年9月{1 + n % 28}日 <input type="hidden" name="token" value="{n * 7919}"></div>

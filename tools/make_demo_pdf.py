@@ -1,4 +1,4 @@
-"""Write the two releases of the PDF that the demo's site publishes. Run after a change of its words; needs reportlab."""
+"""Write the two releases of the PDF that the demo's site publishes: run after a change of its words."""
 
 from pathlib import Path
 
@@ -21,7 +21,9 @@ def write(path: Path, allowance: int) -> None:
         ["散居特困人员基本生活标准", "元/人/月", "1536"],
         ["集中供养特困人员基本生活标准", "元/人/月", "1728"],
     ]
-    table = Table(rows, style=[("GRID", (0, 0), (-1, -1), 0.5, "black"), ("FONT", (0, 0), (-1, -1), "STSong-Light", 11)])
+    table = Table(
+        rows, style=[("GRID", (0, 0), (-1, -1), 0.5, "black"), ("FONT", (0, 0), (-1, -1), "STSong-Light", 11)]
+    )
     story = [
         Paragraph("2026年度社会救助标准", head),
         table,

@@ -363,22 +363,47 @@ def on_terminal(*words: str) -> str:
     return written.decode("utf-8", "replace")
 
 
-def test_measures_are_merged_and_split_for_good(run: Operator, archive: World) -> None:
-    def threads() -> dict[str, Any]:
-        return {r["id"]: r for r in run("measures", "--json").lines}
+@pytest.fixture
+def two_reports(tmp_path: Path, run: Operator) -> Iterator[tuple[World, Operator]]:
+    """Two documents that state one measure, and a plan with another."""
+    with World(tmp_path, config='[[tracked]]\nid = "beds"\nname = "家庭养老床位"\n') as world:
+        (tmp_path / "config.toml").write_text(world.config(), "utf-8")
+        world.publish("one", "关于第1号提案的答复", ["目前，全市建成家庭养老床位3200余张。"], published="2025-01-10")
+        world.publish("two", "关于第2号提案的答复", ["目前，全市建成家庭养老床位3300余张。"], published="2025-02-10")
+        world.publish("plan", "云川市养老服务方案", ["到2027年底，养老机构护理型床位占比达到55%以上。"])
+        world.check()
+        yield world, Operator(tmp_path / "config.toml", run._capsys, run._monkeypatch)
 
-    found = threads()
-    other = next(id_ for id_, r in found.items() if r["kind"] == "target")
-    merged = run("measures", "merge", "beds", other)
-    assert (merged.status, merged.err) == (0, "")
-    assert other not in threads() or not threads()[other]["statements"]
-    document = next(s["document"] for s in threads()["beds"]["statements"] if s["kind"] == "target")
-    archive.check()
-    assert document in [s["document"] for s in threads()["beds"]["statements"]], "a pass must not undo a decision"
-    split = run("measures", "split", "beds", document)
-    assert (split.status, split.err) == (0, "")
-    archive.check()
-    assert document not in [s["document"] for s in threads()["beds"]["statements"]]
+
+def stated_in(run: Operator) -> dict[str, list[int]]:
+    """The documents of each tracked measure."""
+    return {r["id"]: [s["document"] for s in r["statements"]] for r in run("measures", "--json").lines}
+
+
+def test_measures_are_split_for_good(two_reports: tuple[World, Operator]) -> None:
+    world, run = two_reports
+    stays, goes = stated_in(run)["beds"]
+    ended = run("measures", "split", "beds", goes)
+    assert (ended.status, ended.out, ended.err) == (0, "1 statements moved\n", "")
+    assert stated_in(run)["beds"] == [stays]
+    for slug, old, new in (("one", "3200", "3400"), ("two", "3300", "3500")):
+        world.revise(slug, old, new)
+    world.check()
+    assert stated_in(run)["beds"] == [stays]
+    assert [goes] in stated_in(run).values()
+
+
+def test_measures_are_merged_for_good(two_reports: tuple[World, Operator]) -> None:
+    world, run = two_reports
+    other = next(r for r in run("measures", "--json").lines if r["kind"] == "target")
+    document = other["statements"][0]["document"]
+    ended = run("measures", "merge", "beds", other["id"])
+    assert (ended.status, ended.out, ended.err) == (0, "1 statements moved\n", "")
+    assert document in stated_in(run)["beds"]
+    world.revise("plan", "55%", "60%")
+    world.check()
+    assert document in stated_in(run)["beds"]
+    assert not stated_in(run).get(other["id"])
 
 
 # --- subscribers -------------------------------------------------------------------------------------------------

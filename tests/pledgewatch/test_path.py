@@ -248,7 +248,9 @@ def test_an_attachment_is_part_of_the_document(world: World) -> None:
     def with_file(paper, n):
         from world import trs
 
-        return trs(paper, n).replace("</div>\n<div class=\"related\">", '<p><a href="/f.docx">附件：标准.docx</a></p></div>\n<div class="related">')
+        return trs(paper, n).replace(
+            '</div>\n<div class="related">', '<p><a href="/f.docx">附件：标准.docx</a></p></div>\n<div class="related">'
+        )
 
     world.template = with_file
     world.papers.pop("plan")
