@@ -135,21 +135,31 @@ def _warc_info(document: StoredDocument) -> bytes:
 
 
 def _warc_record(capture: StoredCapture, body: bytes) -> bytes:
-    # The stored body is the entity without transfer or content encoding: headers about those would be untrue.
-    skipped = {"content-encoding", "transfer-encoding", "content-length", "connection"}
-    lines = [f"{name}: {value}" for name, value in capture.headers.items() if name.lower() not in skipped]
-    reason = responses.get(capture.status, "")
-    head = "\r\n".join([f"HTTP/1.1 {capture.status} {reason}", *lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n"
+    """A response; or, where the server only confirmed what we had (304), what was confirmed, as a resource."""
     identity = uuid5(NAMESPACE_URL, f"{capture.url}#{capture.id}#{capture.fetched_at.isoformat()}")
+    confirmed = capture.status == 304
     headers = {
-        "WARC-Type": "response",
+        "WARC-Type": "resource" if confirmed else "response",
         "WARC-Record-ID": f"<urn:uuid:{identity}>",
         "WARC-Date": capture.fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "WARC-Target-URI": capture.final_url,
         "WARC-Payload-Digest": f"sha256:{hashlib.sha256(body).hexdigest()}",
-        "Content-Type": "application/http;msgtype=response",
+        "Content-Type": _header(capture, "content-type") if confirmed else "application/http;msgtype=response",
     }
-    return _warc_block(headers, head.encode("utf-8", "replace") + body)
+    return _warc_block(headers, body if confirmed else _http_head(capture, len(body)) + body)
+
+
+def _header(capture: StoredCapture, wanted: str) -> str:
+    found = (value for name, value in capture.headers.items() if name.lower() == wanted)
+    return next(found, "application/octet-stream")
+
+
+def _http_head(capture: StoredCapture, length: int) -> bytes:
+    # The stored body is the entity without transfer or content encoding: headers about those would be untrue.
+    skipped = {"content-encoding", "transfer-encoding", "content-length", "connection"}
+    first = f"HTTP/1.1 {capture.status} {responses.get(capture.status, '')}"
+    lines = [f"{name}: {value}" for name, value in capture.headers.items() if name.lower() not in skipped]
+    return ("\r\n".join([first, *lines, f"Content-Length: {length}"]) + "\r\n\r\n").encode("utf-8", "replace")
 
 
 def _warc_block(headers: dict[str, str], body: bytes) -> bytes:

@@ -1,0 +1,137 @@
+"""`sources`: looking at a page without keeping anything, and writing its table."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from operating import Operator
+from servers import Reply
+from world import World
+
+from pledgewatch.probing import new_source
+from pledgewatch.settings import Settings
+
+LINES = [
+    "您提出的关于加快发展居家养老服务的提案收悉，感谢您对我市民政工作的关心，现答复如下：",
+    "一、目前，全市建成家庭养老床位3200余张。",
+    "二、对符合条件的养老机构给予5000元/张的建设补贴。",
+]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World(tmp_path) as world:
+        (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbf" + world.config().replace("\n", "\r\n").encode())
+        for n in range(4):
+            world.publish(f"d{n}", f"关于市政协第{n}号提案的答复", LINES)
+        yield world
+
+
+@pytest.fixture
+def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operator:
+    return Operator(world.folder / "config.toml", capsys, monkeypatch)
+
+
+def tell(world: World, more: str) -> None:
+    (world.folder / "config.toml").write_text(
+        world.config().replace('id = "city"\n', f'id = "city"\n{more}\n'), "utf-8"
+    )
+
+
+def test_a_test_shows_rows_and_one_document_and_keeps_nothing(world: World, run: Operator) -> None:
+    found = run("sources", "test", "city", "--json")
+    assert (found.status, found.err) == (0, "")
+    assert [item["title"] for item in found.json["items"]] == [f"关于市政协第{n}号提案的答复" for n in range(4)]
+    assert found.json["document"]["title"] == "关于市政协第0号提案的答复"
+    assert [m["kind"] for m in found.json["measures"]] == ["progress", "subsidy"]
+    assert world.events(baseline=True) == []
+    assert run("documents").out.count("答复") == 0
+    words = run("sources", "test", "city").out
+    assert "4 items" in words and "5000元/张" in words
+    assert sum(asked.path.startswith("/d") for asked in world.site.requests) == 2
+
+
+def test_a_test_reads_a_row_that_the_source_wants(world: World, run: Operator) -> None:
+    tell(world, 'include = ["第2号"]')
+    assert run("sources", "test", "city", "--json").json["document"]["title"] == "关于市政协第2号提案的答复"
+    tell(world, 'include = ["第9号"]')
+    ended = run("sources", "test", "city")
+    assert ended.status == 1
+    assert "let none of the rows through" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Reply(404, b"gone"), "list: "),
+        (Reply(200, b"<html><body><p>x</p></body></html>"), "city: "),
+        (Reply(412, b"<script>$_ts=window['$_ts'];$_ts.nsd=1;</script>"), "list: "),
+    ],
+    ids=["gone", "empty", "challenge"],
+)
+def test_a_list_that_gives_nothing_is_told_with_1(world: World, run: Operator, answer: Reply, told: str) -> None:
+    world.site.route("/list.html", lambda asked: answer)
+    ended = run("sources", "test", "city")
+    assert ended.status == 1
+    assert told in ended.err and "Traceback" not in ended.err
+
+
+def test_a_source_that_is_one_document(world: World, run: Operator) -> None:
+    (world.folder / "config.toml").write_text(world.config().replace("/list.html", "/d0.html"), "utf-8")
+    found = run("sources", "test", "city", "--json").json
+    assert (found["cms"], found["items"]) == ("document", [])
+    assert found["document"]["title"] == "关于市政协第0号提案的答复"
+    assert run("check", "--json").lines[0]["new"] == 1
+    assert [d["url"] for d in run("documents", "--json").lines] == [world.site.url("/d0.html")]
+
+
+def test_add_prints_a_table_and_writes_nothing(world: World, run: Operator) -> None:
+    before = (world.folder / "config.toml").read_bytes()
+    ended = run("sources", "add", world.site.url("/list.html"), "--id", "new")
+    assert ended.status == 0
+    [table] = tomllib.loads(ended.out)["sources"]
+    assert table == {"id": "new", "url": world.site.url("/list.html"), "name": "云川市民政局"}
+    assert "4 items" in ended.err
+    assert (world.folder / "config.toml").read_bytes() == before
+
+
+def test_add_with_write_appends_and_leaves_the_rest_alone(world: World, run: Operator) -> None:
+    before = (world.folder / "config.toml").read_bytes()
+    assert run("sources", "add", world.site.url("/list.html"), "--id", "new", "--write").status == 0
+    after = (world.folder / "config.toml").read_bytes()
+    assert after.startswith(before)
+    assert [s["id"] for s in run("sources", "list", "--json").lines] == ["city", "new"]
+    assert run("sources", "add", world.site.url("/list.html"), "--id", "new", "--write").status == 2
+    assert (world.folder / "config.toml").read_bytes() == after
+
+
+def test_add_of_a_page_that_does_not_answer_writes_nothing(world: World, run: Operator) -> None:
+    before = (world.folder / "config.toml").read_bytes()
+    ended = run("sources", "add", world.site.url("/nowhere"), "--write")
+    assert (ended.status, ended.out) == (1, "")
+    assert world.site.url("/nowhere") in ended.err
+    assert (world.folder / "config.toml").read_bytes() == before
+
+
+def test_list_tells_how_sources_are_doing(world: World, run: Operator) -> None:
+    [row] = run("sources", "list", "--json").lines
+    assert (row["id"], row["state"], row["failures"], row["last_pass_at"]) == ("city", None, 0, None)
+    assert "never visited" in run("sources", "list").out
+    assert run("check").status == 0
+    [row] = run("sources", "list", "--json").lines
+    assert row["state"] == "ok" and row["last_pass_at"] and row["next_due_at"] > row["last_pass_at"]
+
+
+@pytest.mark.parametrize(
+    ("url", "id_"),
+    [
+        ("https://mzj.wuhan.gov.cn/list.html", "wuhan-mzj"),
+        ("https://www.gov.cn/zhengce/", "source"),
+        ("http://127.0.0.1:8000/", "1-0-0-127"),
+    ],
+)
+def test_an_id_is_made_of_the_address(url: str, id_: str) -> None:
+    assert new_source(Settings(), url, None).id == id_
