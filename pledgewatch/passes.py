@@ -210,6 +210,10 @@ def list_rules(source: Source) -> ListRules:
     )
 
 
+#: Rows in a form that only lists have. Other families are told by their addresses, which documents share.
+_DATA_LISTS = frozenset({"jcms", "feed", "json", "script", "jpaas", "govcn"})
+
+
 def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
     """Whether a source's address is one document and not a list of them.
 
@@ -220,7 +224,7 @@ def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
     if sniff(capture.body) not in ("html", "xml", "text", "json"):
         return True
     dated = sum(item.date is not None for item in page.items)
-    if dated >= 3 or page.api or source.list.item or page.cms not in ("html", "none"):
+    if dated >= 3 or page.api or source.list.item or (page.items and page.cms in _DATA_LISTS):
         return False
     original = Original(capture.body, capture.final_url, content_type(source, capture.headers))
     try:
