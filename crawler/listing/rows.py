@@ -11,19 +11,19 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from urllib.parse import urlsplit
 
-from lxml import html
+from lxml import etree, html
 
 from crawler.addresses import same_site
 from crawler.dates import find_date, find_stacked_date, parse_date
 from crawler.listing.page import Page
-from crawler.markup import parse_html, select, squeeze
+from crawler.markup import hidden_elements, parse_html, select, squeeze
 from crawler.scripts import written_html
 from storage.addresses import normal_address
 from storage.records import ListItem
 
 _FURNITURE = re.compile(
     r"^(?:首\s*页|尾\s*页|末\s*页|(?:上|下|前|后)\s*一?\s*页|第?一页|最后一页|返回(?:首页|顶部|上级)?|更多.{0,3}|more|查看(?:更多|详情|全文)?"
-    r"|详[细情](?:信息|内容)?|阅读全文|\[?打印\]?|关闭|分享|收藏|登录|注册|搜索|下载|点击(?:查看|下载)?|政策解读|文件解读|图文解读|图解|解读|相关解读|原文"
+    r"|详[细情](?:信息|内容)?|阅读全文|(?:(?:文字|图文|图片|视频|音频|动漫|动画|专家|媒体|政策|文件|负责人|一图)(?:版)?(?:解读|读懂|图解))|\[?打印\]?|关闭|分享|收藏|登录|注册|搜索|下载|点击(?:查看|下载)?|政策解读|文件解读|图文解读|图解|解读|相关解读|原文"
     r"|政策原文|网站地图|联系我们|设为首页|加入收藏|无障碍(?:浏览|阅读)?|长者(?:模式|专区)|跳转|确定|GO|\W+|\d+|[<>«»‹›…]+)[>»›\s]*$",
     re.IGNORECASE,
 )
@@ -59,6 +59,9 @@ _TITLED = re.compile(r"tit|name|\bbt\b|subject", re.I)
 _MAX_LINKS = 3  # addresses in one row: the document, and beside it an interpretation or a category
 _MAX_REPEATS = 12  # links in one row, those to the same address included
 _MAX_DEPTH = 10  # levels between a row and its link
+_MAX_LABELLED = 30  # characters of a piece that is a date with its label; a longer one is prose
+_MIN_TAB = 3  # rows that make a tab
+_CONCEALED = "data-concealed"  # set on what the markup hides: other tabs, tooltips
 _MAX_PIECES = 300  # pieces of text in which a row's date is looked for
 _OPENERS = ("href", "onclick", "data-href", "data-url", "data-link")
 
@@ -99,9 +102,40 @@ def html_rows(page: Page, tree: html.HtmlElement | None = None) -> tuple[Row, ..
     """The rows of the page's dominant list, in page order; () where no block of links looks like one."""
     tree = page.tree if tree is None else tree
     _run_writers(tree)
+    for element in hidden_elements(tree):
+        element.set(_CONCEALED, "1")
     blocks = list(_blocks(tree, _links(tree, page)))
     best = max(blocks, key=lambda rows: _score(rows, page), default=())
-    return best if _score(best, page) >= 1 else ()
+    return _own_tab(_without_strays(best), page) if _score(best, page) >= 1 else ()
+
+
+def _without_strays(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Rows without those beside a dated list that only look like rows: a menu or a foot with a link or two."""
+    if dated(rows) < 0.75 * len(rows):
+        return rows
+    return tuple(row for row in rows if row.day or not (_is_side(row.element) or len(row.link.title) < 8))
+
+
+def _own_tab(rows: tuple[Row, ...], page: Page) -> tuple[Row, ...]:
+    """Of several tabs (like lists side by side) those of the page's own column, where addresses tell them apart."""
+    tabs: dict[html.HtmlElement | None, list[Row]] = defaultdict(list)
+    for row in rows:
+        tabs[row.element.getparent()].append(row)
+    column = _column(page.url)
+    own = {tab: sum(_path(row).startswith(column) for row in rows) for tab, rows in tabs.items()}
+    if any(own.values()) and all(own[tab] == len(rows) or _is_other_tab(rows, own[tab]) for tab, rows in tabs.items()):
+        return tuple(row for tab, rows in tabs.items() if own[tab] for row in rows)
+    return rows
+
+
+def _is_other_tab(rows: list[Row], own: int) -> bool:
+    """Whether rows lie all under one column that is not the page's own."""
+    columns = {(urlsplit(row.link.url).hostname, *_path(row).split("/")[:3]) for row in rows}
+    return own == 0 and len(rows) >= _MIN_TAB and len(columns) == 1
+
+
+def _path(row: Row) -> str:
+    return urlsplit(row.link.url).path
 
 
 def record_rows(page: Page, fragments: Iterable[str]) -> tuple[Row, ...]:
@@ -269,14 +303,18 @@ def _blocks(tree: html.HtmlElement, links: Iterator[Link]) -> Iterator[tuple[Row
     holders: dict[html.HtmlElement, None] = {}
     for element in by_element:
         holders |= dict.fromkeys((element, *islice(element.iterancestors(), _MAX_DEPTH)))
-    groups: dict[tuple[object, str, str], list[Row]] = defaultdict(list)
-    for element in tree.iter():
+    groups: dict[tuple[object, str, str, bool], list[Row]] = defaultdict(list)
+    concealed: set[html.HtmlElement] = set()
+    for element in tree.iter(etree.Element):
         parent = element.getparent()
+        if element.get(_CONCEALED) or parent in concealed:
+            concealed.add(element)
         if element not in holders or parent is None or element.tag in ("body", "html", "head"):
             continue
         if row := _row(element, by_element):
             region = parent.getparent() if parent.getparent() is not None else parent
-            groups[region, f"{parent.tag}.{_class(parent)}", str(element.tag)].append(row)
+            like = (f"{parent.tag}.{_class(parent)}", str(element.tag), element in concealed)
+            groups[region, *like].append(row)
     yield from (tuple(rows) for rows in groups.values())
 
 
@@ -328,13 +366,16 @@ def _printed_day(element: html.HtmlElement, link: Link) -> date | None:
     pieces = list(islice(_pieces(element), _MAX_PIECES))
     if printed := [(n, day) for n, piece in enumerate(pieces) if (day := parse_date(piece))]:
         return _published(element, pieces, printed)
-    rest = " ".join(piece for piece in pieces if piece not in link.title)
-    if found := find_date(rest) or find_stacked_date(rest):
+    rest = [piece for piece in pieces if piece not in link.title]
+    short = " ".join(piece for piece in rest if len(piece) <= _MAX_LABELLED)
+    if found := find_date(short) or find_stacked_date(short):
         return found
     for inner in element.iter("time", "input"):
         if found := parse_date(inner.get("datetime") or inner.get("value") or ""):
             return found
-    return _day_beside(element) or _month_and_day(pieces, link.url)
+    if found := _day_beside(element) or _month_and_day(pieces, link.url):
+        return found
+    return None if day_in_address(link.url) else find_date(" ".join(rest))  # a day in a summary is often another
 
 
 def _published(element: html.HtmlElement, pieces: list[str], printed: list[tuple[int, date]]) -> date:
@@ -361,12 +402,15 @@ def _published_cell(row: html.HtmlElement) -> str | None:
 
 
 def _pieces(element: html.HtmlElement) -> Iterator[str]:
-    for inner in element.iter():
-        if inner.tag in ("script", "style") or not isinstance(inner.tag, str):
+    """The pieces of text of a row; scripts and what is hidden in it (a tooltip with more dates) left out."""
+    walker = etree.iterwalk(element, events=("start", "end", "comment"))
+    for event, inner in walker:
+        text = inner.text if event == "start" else inner.tail
+        if inner is not element and event == "start" and (inner.tag in ("script", "style") or inner.get(_CONCEALED)):
+            walker.skip_subtree()
             continue
-        for text in (inner.text, inner.tail if inner is not element else None):
-            if text and (piece := squeeze(text)):
-                yield piece
+        if text and (event == "start" or inner is not element) and (piece := squeeze(text)):
+            yield piece
 
 
 def _day_beside(element: html.HtmlElement) -> date | None:
@@ -404,9 +448,10 @@ def _score(rows: Iterable[Row], page: Page) -> float:
     if not rows:
         return 0.0
     total = sum(_row_score(row, page) for row in rows)
-    around = islice(rows[0].element.iterancestors(), 3 * _MAX_DEPTH)
+    around = list(islice(rows[0].element.iterancestors(), 3 * _MAX_DEPTH))
     aside = any(_is_side(ancestor) for ancestor in around) or _is_aside(rows[0].element)
-    return total * (0.1 if aside else 1.0)
+    concealed = any(ancestor.get(_CONCEALED) for ancestor in (rows[0].element, *around))
+    return total * (0.1 if aside else 1.0) * (0.5 if concealed else 1.0)
 
 
 def _row_score(row: Row, page: Page) -> float:

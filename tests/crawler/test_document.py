@@ -163,5 +163,19 @@ def test_deep_and_broken_markup_is_read():
     assert isinstance(document.text, str)
 
 
+def test_tables_in_tables_are_read_to_any_depth():
+    text = "<p>一、对新增的护理型床位，按照每张八千元的标准给予一次性建设补贴；并按月给予运营补贴。</p>" * 3
+    page = f"<html><body>{'<table><tr><td>' * 400}{text}</body></html>"
+    assert read_document(page.encode(), "http://a.test/").text.count("护理型床位") == 3
+
+
+def test_a_short_text_beside_its_catalogue_is_no_catalogue():
+    cells = "<td>索引号</td><td>1/2025-1</td><td>发布机构</td><td>民政局</td><td>文号</td><td>东民〔2025〕1号</td>"
+    text = "<p>经审核，拟对下列机构给予补贴，现予公示。如有异议，请于五日内反映。</p><p>民政局</p>"
+    page = f"<html><body><div class=a><table><tr>{cells}</table><div class=content>{text}</div></div></body></html>"
+    document = read_document(page.encode(), "http://a.test/")
+    assert (document.doc_number, document.text.split("\n")[0][:4]) == ("东民〔2025〕1号", "经审核，")
+
+
 def test_the_reader_has_a_fingerprint():
     assert len(READER) == 64

@@ -219,3 +219,11 @@ def test_a_family_can_be_named() -> None:
     body = (PAGES / "ucap_listdata.html").read_bytes()
     assert read_list(body, LIST, rules=ListRules(cms="trs")).cms != "ucap"
     assert len(read_list(body, LIST, rules=ListRules(cms="ucap")).items) == 8
+
+
+def test_tabs_without_styles_are_told_apart_by_the_column() -> None:
+    tabs = rows(6).replace("/a/", "/zwgk/a/") + rows(5, 6).replace("/a/", "/zcfg/b/")
+    found = read_list(page(f"<div class=tabs>{tabs}</div>"), LIST)
+    assert [item.url.split("/")[3] for item in found.items] == ["zwgk"] * 6
+    groups = read_list(page(f"<div>{rows(5)}{rows(5, 5)}</div>"), LIST)
+    assert len(groups.items) == 10
