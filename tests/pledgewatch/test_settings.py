@@ -402,3 +402,18 @@ def test_bytes_of_any_kind_are_read_or_refused(tmp_path_factory: pytest.TempPath
         load_settings(str(file), {})
     except ConfigError as error:
         assert error.problems
+
+
+# --- the example -------------------------------------------------------------------------------------------------
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
+
+
+def test_the_example_is_right_as_it_stands_and_with_every_comment_taken_away() -> None:
+    text = EXAMPLE.read_text("utf-8")
+    assert parse_settings(text).sources
+    every = re.sub(r"^# (?=\[\[|(?!templates)[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    environ = {"MAIL_PASSWORD": "x", "WECOM_KEY": "0123456789", "HOOK_SECRET": "x", "DB_PASSWORD": "x"}
+    found = parse_settings(every, environ=environ, addresses=True)
+    assert [s.id for s in found.subscribers] == ["wang", "ops"]
+    assert found.sources[0].paging.pages == 3
