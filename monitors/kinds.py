@@ -92,6 +92,9 @@ _REQUISITE = re.compile(
 _FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
 
 
+_MEANS = re.compile(r"人均[^,。;]{0,8}收入|家庭[^,。;]{0,10}(?:收入|财产|存款|资产)|存款|市值|财产|月收入|年收入")
+
+
 def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_figure: bool) -> bool:
     """Whether a quantity only says when something else holds: 达到5个以上的…给予; 收入低于…的,; definitions.
 
@@ -117,6 +120,10 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if quantity.sort in ("count", "percent") and _REQUIRED.search(text[setting.sentence[0] : quantity.start]):
         return True
+    if quantity.sort == "money" and quantity.bound == ">=" and later_figure and re.match(r"的?\d", after):
+        return True
+    if "名下" in setting.clause_text() and setting.genre in ("rule", "unknown"):
+        return True
     if _FINE.search(setting.clause_text()):
         return True
     if (
@@ -127,7 +134,11 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
             setting.clause_text(),
         )
         and setting.genre in ("rule", "unknown")
-        and (later_money or re.search(r"的(?:家庭|人员|对象|企业|个人)|标准", after[:20]))
+        and (
+            later_money
+            or _MEANS.search(setting.clause_text())
+            or re.search(r"的(?:家庭|人员|对象|企业|个人)|标准", after[:20])
+        )
     ):
         return later_money or quantity.bound != "="
     if quantity.sort in ("count", "percent", "times") and later_money:
@@ -190,7 +201,7 @@ _SHARE = re.compile(
     r"|奖励|贴息|优惠)[^,。;]{0,24}$"
 )
 _SHARE_AFTER = re.compile(
-    r"(?:的(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|报销|支付|补足"
+    r"(?:的?(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|救助|赔付|报销|支付|补足"
     r"|发放|增发|加发|标准)|以内的?(?:补贴|奖励)"
 )
 _OF_AMOUNT = re.compile(
@@ -203,6 +214,7 @@ _STANDARD = re.compile(
 )
 
 
+_PRICE_KEPT = re.compile(r"(?:租金|价格|收费(?:标准)?|利率)[^,。;]{0,6}(?:不高于|不超过|不得高于|不得超过|控制在)")
 _RAISED = re.compile(_SUBSIDY.pattern + r"(?:标准|比例|水平|额度)?$")
 
 
@@ -217,6 +229,8 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     if quantity.sort == "times":
         of = re.search(r"标准(?:的|按)?[^,。;]{0,4}$", own) or _STANDARD.search(own) or _SUBSIDY.search(own)
         return bool(of) and not re.search(r"增长|提高|扩大", own)
+    if _PRICE_KEPT.search(setting.text[setting.clause[0] : quantity.number]):
+        return False
     if quantity.sort == "percent":
         return _is_share(setting, quantity, own, after)
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
@@ -279,6 +293,8 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         r",给予[^,。;]{0,10}" + _SUBSIDY.pattern, setting.after(quantity)
     ):
         return True
+    if setting.genre == "rule" and quantity.bound == "<=" and re.search(r"支付[^,。;]{0,4}$", own):
+        return True
     carried = _SUBSIDY.search(sentence_before) or _STANDARD.search(sentence_before)
     if "/" in quantity.unit:
         return (
@@ -293,12 +309,15 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def governed_by_limit(setting: Setting, quantity: Quantity) -> bool:
     """限额 and its like make every amount they govern a maximum, wherever in the sentence they stand."""
-    return quantity.sort == "money" and bool(_LIMIT.search(setting.text[setting.sentence[0] : quantity.number]))
+    return quantity.sort == "money" and limits(setting.text[setting.sentence[0] : quantity.number])
+
+
+_HIGHEST = re.compile(r"最高[一-鿿]{0,6}(?:额度|限额)")
 
 
 def limits(words_: str) -> bool:
     """Whether words name a limit, which makes every amount under them a maximum."""
-    return bool(_LIMIT.search(words_))
+    return bool(_LIMIT.search(words_) or _HIGHEST.search(words_))
 
 
 _PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d\d年?$")
@@ -364,10 +383,20 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
 _SUMS = {"累计", "连续", "总计", "先后", "成功"}
 
 
+_GIVEN_SO_FAR = re.compile(
+    r"(?:共|向[^,。;]{2,10})?(?:发放|兑付|支付|支出|拨付|救助|保障|惠及|受益|下达|投入|资助|减免)"
+)
+
+
 def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
     """The words that look back. In a plan a sum over years (累计下降14.5%) looks ahead like the rest of it."""
     planned = setting.genre in ("plan", "rule") and setting.mode != "back"
-    return [found for found in _BACKWARD.finditer(before) if not (planned and found[0] in _SUMS)]
+    told = setting.genre == "rule"
+    return [
+        found
+        for found in _BACKWARD.finditer(before)
+        if not (planned and found[0] in _SUMS and not (told and _GIVEN_SO_FAR.match(before, found.end())))
+    ]
 
 
 def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | None:

@@ -15,7 +15,10 @@ _N = r"[零一二三四五六七八九十百\d]"
 # Every pattern is bounded or a single character class: matching time is linear in the text.
 _RULES: dict[str, re.Pattern[str]] = {
     "title in 《》": re.compile(r"《[^《》\n]{1,150}》"),
-    "web or mail address": re.compile(r"(?:https?://|www\.)[!-~]{1,300}|(?<![\w.-])[A-Za-z0-9._-]{1,60}@[\w.-]{1,60}"),
+    "web or mail address": re.compile(
+        r"[A-Za-z0-9](?<![\w.-].)(?:(?<=h)ttps?://[!-~]{1,300}"
+        r"|(?<=w)ww\.[!-~]{1,300}|[A-Za-z0-9._-]{0,59}@[\w.-]{1,60})"
+    ),
     "document number": re.compile(r"[〔\[(【](?:19|20)\d\d[〕\])】]第?\d{0,5}号?|第?(?<!\d)\d{1,12}号(?![召线楼])"),
     "standard or product code": re.compile(
         r"(?<![A-Za-z0-9])(?:[A-Z]{1,4}/?[A-Z]{0,3}-?\d[\dA-Za-z./-]{0,20}"
@@ -89,6 +92,29 @@ _RULES: dict[str, re.Pattern[str]] = {
     ),
 }
 
+# Where a rule can begin. Few characters of a text are digits or numerals, so that most rules are tried at few places
+# only; a rule that is not named here begins with a character that the regular-expression engine finds by itself.
+_DIGITS = re.compile(r"\d+")
+_NUMERALS = re.compile(r"\d+|[一二三四五六七八九十]")
+_BEGINS: dict[str, re.Pattern[str]] = {
+    "document number": re.compile(r"\d+|[〔\[(【第]"),
+    "standard or product code": re.compile(r"\d+|[A-Z]"),
+    "phone or hotline": re.compile(r"\d+|[电热传邮拨Q微]"),
+    "long digits": re.compile(r"\d{9,}"),
+    "date": _NUMERALS,
+    "plan period": re.compile(r"[“一二三四五六七八九十]"),
+    "age": _NUMERALS,
+    "rank or grade": re.compile(r"\d+|[一二三四五六七八九十零百前A-Z]"),
+    "coded name": re.compile(r"\d+|[A-Z“]"),
+    "ratio": _DIGITS,
+    "grid size": _NUMERALS,
+    "whole with one": re.compile(r"[一二两三四五六七八九十百千万唯统双]"),
+    "running number in text": re.compile(r"\d+|[(①-⑳]"),
+    "copies": re.compile(r"[(共印各加]"),
+    "version": _DIGITS,
+    "campaign name": re.compile(r"[百千万]"),
+}
+
 # A short phrase in quotation marks is a name; what it counts is its own affair (“141”基层治理体系). A degree is not.
 _QUOTED = re.compile(r"“([^“”\n]{1,22})”")
 _ITEM = re.compile(
@@ -99,9 +125,28 @@ _ITEM = re.compile(
 
 def mask(text: str) -> str:
     """The normalised text with everything that is no quantity replaced by `□`; length and offsets stay."""
-    for rule in (*_RULES.values(), _ITEM):
-        text = rule.sub(_hide, text)
+    starts: dict[re.Pattern[str], list[int]] = {}  # rules only hide: what was no start stays none
+    for name, rule in _RULES.items():
+        begins = _BEGINS.get(name)
+        if begins is None:
+            text = rule.sub(_hide, text)
+            continue
+        if begins not in starts:
+            starts[begins] = [place.start() for place in begins.finditer(text)]
+        text = _hide_from(starts[begins], rule, text)
+    text = _ITEM.sub(_hide, text)
     return _QUOTED.sub(_hide_name, text)
+
+
+def _hide_from(starts: list[int], rule: re.Pattern[str], text: str) -> str:
+    """The text with what `rule` matches hidden, tried only at `starts`."""
+    pieces: list[str] = []
+    at = 0
+    for start in starts:
+        if start >= at and (found := rule.match(text, start)):
+            pieces += (text[at:start], HIDDEN * (found.end() - start))
+            at = found.end()
+    return "".join(pieces) + text[at:] if pieces else text
 
 
 def _hide(found: re.Match[str]) -> str:

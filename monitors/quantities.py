@@ -164,16 +164,12 @@ _THINGS = [
 _PER_NAME = {"天": "日", "床位": "床", "度": "千瓦时", "季": "季度", "顿": "餐", "年度": "年", "学年度": "学年"}
 
 _NUMBER = re.compile(
-    r"(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
+    r"(?=[\d一二两三四五六七八九十百千万亿翻全])(?:(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
     r"|百分之(?P<percent>\d+(?:\.\d+)?|[零一二三四五六七八九十百点]+)"
     r"|(?P<parts>[二三四五六七八九十])分之(?P<share>[一二三四五六七八九两])"
     r"|(?P<double>翻了?(?P<turns>[一两二三])?番)"
     r"|(?P<full>全覆盖(?=[,。;)!|\n]|$|的?目标|、(?![无零全多高常])))"
-    r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十])"
-)
-_PER_AFTER = re.compile(
-    rf"(?:(?:/|每|·|\.|\(?)?(?:{alternation(_THINGS + _EVENTS + _TIMES)})(?:[)]|(?=[/每·.])"
-    rf"|(?![一-鿿]{{0}}[a-z])))"
+    r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十]))"
 )
 _SLASH = re.compile(
     rf"/(?:\(|每)?(?P<a>{alternation(_THINGS + _EVENTS + _TIMES)})"
@@ -252,12 +248,11 @@ _EACH = re.compile(
     rf"|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
     rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)}|[一-鿿]{{2,4}}(?=\d))(?![升度]|加班)"
     rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;"
-    rf"|]{{0,6}}限额)))|(?P<month>月度(?=[^,。;|]{{0,8}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)"
+    rf"|]{{0,6}}限额)|(?<![\d上本当每周半])年(?=[一-鿿]{{0,6}}限额)))"
+    rf"|(?P<month>月度(?=[^,。;|]{{0,8}}限额)|(?<![\d上本当每个份])月(?=[一-鿿]{{0,6}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)"
 )
-_BASE = re.compile(
-    r"每?(?P<n>[百千万]|十万|百万|(?<=每)\d+万?|(?<=每)[一二三四五六七八九十百千万]+)(?P<noun>名|位|人口"
-    r"|人|常住人口|户|张|个|平方公里|平方米|公里|件|辆|亩|家)?"
-    r"(?=[一-鿿]{2,})"
+_EACH_ONE = re.compile(
+    r"每(?:(?:成功|新|引进|增加|满|多|再)?[一-鿿]{0,5}?)(?P<n>1|一)" + alternation(_THINGS + _EVENTS)
 )
 _BASE_SEEN = re.compile(
     r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口"
@@ -288,9 +283,8 @@ def _hide_bases(masked: str) -> tuple[str, dict[int, str]]:
         people = bool(re.search(r"(?:名|位|人口|人|老年)$", found[0]))
         bases[found.end()] = base + ("人" if people else "")
         pieces[found.start() : found.end()] = HIDDEN * len(found[0])
-    for found in _EACH.finditer(masked):
-        if found["n"]:
-            pieces[found.start("n") : found.end("n")] = "△"
+    for found in _EACH_ONE.finditer(masked):
+        pieces[found.start("n") : found.end("n")] = "△"
     return "".join(pieces), bases
 
 
@@ -461,9 +455,7 @@ def _share(text: str, tokens: list[_Token]) -> list[_Token]:
             token = replace(token, unit=following.unit, scale=scale, per=following.per)
         shared.append(token)
     ordered = shared[::-1]
-    return [
-        ordered[i] if i == 0 else replace(t, linked=_listed(text, ordered[i - 1], t)) for i, t in enumerate(ordered)
-    ]
+    return [replace(t, linked=True) if i and _listed(text, ordered[i - 1], t) else t for i, t in enumerate(ordered)]
 
 
 def _joined(text: str, left: _Token, right: _Token) -> bool:
@@ -758,13 +750,15 @@ def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     if linked:
         return True
     between = text[before.end : token.start]
+    if token.previous is not None:
+        between = re.sub(r"[由从][^由从]*$", "", between)
     if len(between) > 60 or any(mark in between for mark in "。\n!?|") or "/" not in before.unit:
         return False
     own = between[max(between.rfind(mark) for mark in ",;、:") + 1 :]
     if re.search(r"一次性|总|累计|合计|每|投资|投入|资金|预算|经费", own):
         return False
     if len(own) <= 8 and _ADDS.search(own):
-        return True
+        return ";" not in between or own == between
     return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(
         re.search(r"再(?:增加|给予|奖励)?$", own)
     )
@@ -785,15 +779,11 @@ def _head_rates(masked: str, position: int, clause: int) -> list[str]:
     ):
         return []
     start = max(masked.rfind(mark, floor, head_end) for mark in "。;\n!?|") + 1
-    if masked[head_end] == "," and not (position - clause <= 8 and _ADDS.search(masked[clause:position])):
+    caps = masked[head_end] == "," and position - clause <= 8 and _ADDS.search(masked[clause:position])
+    colon = masked.rfind(":", start, clause)
+    if not caps and (colon < 0 or position - clause > 20):
         return []
-    if masked[head_end] != "," and ":" not in masked[start:clause]:
-        return []
-    seen = list(
-        _EACH.finditer(
-            masked, max(start, floor), head_end if masked[head_end] == "," else masked.rfind(":", start, clause)
-        )
-    )
+    seen = list(_EACH.finditer(masked, max(start, floor), head_end if caps else colon))
     last = [rate for rate in seen if _rate_names(rate) and seen[-1].start() - rate.start() <= 6]
     return [name for rate in last for name in _rate_names(rate)]
 

@@ -209,7 +209,7 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
         and quantity.bound == "="
     ):
         quantity = replace(quantity, bound="<=")
-    place = replace(place, quantity=quantity)
+        place = replace(place, quantity=quantity)
     if kind == "subsidy":
         return (
             replace(last, quantity=quantity)

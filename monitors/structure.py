@@ -172,7 +172,7 @@ def sentence_span(text: str, position: int, paragraph: Paragraph) -> tuple[int, 
 # --- deadlines --------------------------------------------------------------------------------------------
 
 _DEADLINE = re.compile(
-    r"(?P<not>截至|截止到?|自|从|于|《)?(?P<to>到|至|在|力争|确保)?"
+    r"(?=[截自从于《到至在力确2“一二三四五六七八九十今本年\d])(?P<not>截至|截止到?|自|从|于|《)?(?P<to>到|至|在|力争|确保)?"
     r"(?:(?P<from>20\d\d)年?[-~至到])?(?P<year>20\d\d)年(?P<span>[-~至到](?P<until>20\d\d)年)?(?:(?P<month>"
     r"\d{1,2})月(?P<day>\d{1,2}日)?)?"
     r"(?P<close>年底|底|末)?(?P<before>之?前)?(?P<off>起|以来|开始|度|版|至今|第|修订|印发|出台|\))?"
@@ -230,7 +230,7 @@ def _last_day(year: int, month: str | None, day: str | None) -> date | None:
 
 # --- responsible bodies -----------------------------------------------------------------------------------
 
-_LABEL = re.compile(rf"(?P<open>[(〔\[【])?(?:{alternation(words('bodies', 'labels'))}):")
+_LABEL = re.compile(rf"{alternation(words('bodies', 'labels'))}:")
 _NOTE = re.compile(r"〈[^〈〉]*(?:〉|$)|<[^<>]*>|\((?=[^()]*(?:含|下同|牵头|配合|负责|以下|按职责))[^()]*\)")
 _ENDING = alternation(words("bodies", "endings"))
 _LOST_MARK = re.compile(
@@ -250,18 +250,19 @@ def responsibilities(text: str, found: tuple[Paragraph, ...]) -> tuple[Responsib
     for label in _LABEL.finditer(text):
         if out and label.start() < out[-1].end:
             continue
+        opened = text[max(0, label.start() - 1) : label.start()] in tuple("(〔[【")
         index = bisect_right(starts, label.start()) - 1
-        end = _closing(text, label, found[index].end)
+        end = _closing(text, label, opened, found[index].end)
         names = split_bodies(text[label.end() : end])
         floor = out[-1].end if out else 0
         if names:
-            out.append(Responsibility(max(floor, _item_start(found, index, label.start(), floor)), end, names))
+            out.append(Responsibility(max(floor, _item_start(found, index, label.start() - opened, floor)), end, names))
     return tuple(out)
 
 
-def _closing(text: str, label: re.Match[str], limit: int) -> int:
+def _closing(text: str, label: re.Match[str], opened: bool, limit: int) -> int:
     """Where the list ends: at the bracket that closes it, or, where that was lost, with the line."""
-    if not label["open"]:
+    if not opened:
         stop = text.find("。", label.end(), limit)
         return limit if stop < 0 else stop
     depth = 1

@@ -29,7 +29,7 @@ _TAIL = re.compile(
     r"(?:达到?|为|是|(?<!公)共计?|总计|合计|累计|(?<![节签预])约|(?<!附)近|超过?|(?<![国所公私])有|等|实现"
     r"|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高"
     r"|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|(?<!平)均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月"
-    r"|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|各类?共|达成|"
+    r"|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|完成|各类?共|达成|"
     r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升"
     r"|(?<!新)增|提|扩大|就)$"
 )
@@ -379,7 +379,7 @@ def benefit_of_heading(heading: str) -> str:
 
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
-    named = tidy(_RATE_WORDS.sub("", own))
+    named = tidy(re.sub(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})", "", _RATE_WORDS.sub("", own)))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
     named = re.sub(
         r"(?:给予|发放|予以|按|可?享受|可?领取|(?<!基金)支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
@@ -405,7 +405,7 @@ def _granted(
         prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(
             text[clause[0] : quantity.number]
         )
-    return _shorten(noun if prefix in noun else prefix + noun)
+    return _shorten(noun if prefix in noun else prefix if prefix.endswith(noun) else prefix + noun)
 
 
 def _spoken_of(text: str, start: int, end: int) -> str:
@@ -505,6 +505,10 @@ def _recipient_noun(phrase: str | None) -> str | None:
         start -= 1
     if last.end() - start >= 16:
         start = last.start()  # no seam found: the known noun alone
+    if start > 0 and phrase[start - 1] in "每1一" and phrase[start] in "户名位家个所" and last.start() > start:
+        start += 1
+    if start > 0 and phrase[start - 1] in "ABCDEFG" and phrase[start] == "类":
+        start -= 1
     if start > 0 and phrase[start - 1] == "在" and phrase[start] in "读校职岗册训":
         start -= 1
     return re.sub(r"^(?:且|该|符合条件|全市|本市|新建|新办|将|并导致|按照?)+", "", phrase[start : last.end()]) or None

@@ -19,8 +19,8 @@ from storage.records import Bound
 _CATALOGUE = re.compile(r"索引号|发布日期|公开方式|发布机构|发文机关|主题分类|有效性|成文日期|联系电话")
 _RULER = re.compile(r"[-:|=+]*")
 _BARE = re.compile(
-    r"(?P<bound>[≥≤><]=?|不低于|不少于|不超过|最高|至少|约"
-    r"|近)?(?P<low>\d+(?:\.\d+)?)(?:[-~至](?P<high>\d+(?:\.\d+)?))?(?P<after>以上|以内|以下|左右)?"
+    r"[\[【(]?(?P<bound>[≥≤><]=?|不低于|不少于|不超过|最高|至少|约"
+    r"|近)?(?P<low>\d+(?:\.\d+)?)(?:[-~至](?P<high>\d+(?:\.\d+)?))?(?P<after>以上|以内|以下|左右)?[\]】)]?"
 )
 _BOUNDS: dict[str, Bound] = {
     "≥": ">=",
@@ -42,7 +42,7 @@ _BOUNDS: dict[str, Bound] = {
     "左右": "~",
 }
 _UNIT = re.compile(r"(?:单位:?|[(:])(?P<unit>[^()|:。;]{1,14}?)(?=\)|$|\||。)")
-_NUMBERING = re.compile(r"序号|编号|备注|说明|文件|依据|电话|日期|时间$")
+_NUMBERING = re.compile(r"序号|属性|编号|备注|说明|文件|依据|电话|日期|时间$")
 _GENERIC_HEAD = re.compile(
     r"^(?:标准|金额|数量|目标值?|数值|指标值?|\d{4}年?(?:目标值?)?|计划数?|任务数?|补贴标准|补助标准"
     r"|保障标准|小计|合计)?$"
@@ -136,6 +136,7 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Qua
     names = ["".join(dict.fromkeys(row[c].words for row in rows[:heads] if c < len(row))) for c in range(columns)]
     units = next((c for c, name in enumerate(names) if re.fullmatch(r"(?:计量)?单位", name)), None)
     planned = any(re.search(r"目标|计划|任务", name) for name in names)
+    base = _base_year(names)
     for row in rows[heads:]:
         labels = tuple(c.words for i, c in enumerate(row) if i != units and _labels(c, names[i], quantities))
         for i, cell in enumerate(row):
@@ -145,8 +146,15 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Qua
                 cell, names[i], row[units].words if units is not None and units < len(row) else "", caption, quantities
             ):
                 placed = tuple(label for label in labels if label != cell.words)[:4]
-                reported = planned and bool(_YEAR_ALONE.fullmatch(names[i]))
+                reported = (planned and bool(_YEAR_ALONE.fullmatch(names[i]))) or i == base
                 yield Entry(quantity, placed, names[i], caption, (row[0].start, row[-1].end), reported)
+
+
+def _base_year(names: list[str]) -> int | None:
+    """The column of the year that a plan starts from: the first of two years that lie a planning period apart."""
+    years = sorted((int(found[0][:4]), i) for i, name in enumerate(names) if (found := _YEAR_ALONE.match(name)))
+    apart = len(years) > 1 and years[1][0] - years[0][0] >= 3 and "目标" not in names[years[0][1]]
+    return years[0][1] if apart else None
 
 
 def _head_rows(rows: list[list[Cell]], quantities: list[Quantity]) -> int:
