@@ -44,10 +44,11 @@ async def _check(settings: Settings, database: Database, chosen: Sequence[Source
                 report = await done
                 progress.advance(report.source)
                 failed |= not report.ok
-                if as_json:
-                    print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
-                else:
-                    show_report(report)
+                with progress.aside():
+                    if as_json:
+                        print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
+                    else:
+                        show_report(report)
         tally = await workshop.post.deliver()
     _tell_deliveries(tally)
     return 1 if failed or tally.dead or tally.retrying else 0

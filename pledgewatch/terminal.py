@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -68,7 +69,9 @@ class Progress:
         if sys.stderr.isatty():
             from rich.progress import Progress as RichProgress
 
-            self._bar = RichProgress(console=Console(stderr=True), transient=True)
+            self._bar = RichProgress(
+                console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+            )
             self._bar.start()
             self._task = self._bar.add_task("", total=self.total)
         return self
@@ -77,6 +80,15 @@ class Progress:
         """One more of `total` is done."""
         if self._bar:
             self._bar.update(self._task, advance=1, description=escape(words))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Out of the way while something else is printed."""
+        if self._bar:
+            self._bar.stop()
+        yield
+        if self._bar:
+            self._bar.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
