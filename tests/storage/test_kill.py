@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 WRITER = f"""
 import sys
-sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1])!r}]
+sys.path[:0] = [{str(HERE.parent)!r}, {str(HERE.parents[1])!r}]
 from stock import URL, capture, event
 from storage import captures, events
 from storage.database import open_database
