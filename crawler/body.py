@@ -92,6 +92,7 @@ _INFO = re.compile(  # the line under a title; 时间： alone may open a text (
     r"|(?:来源|出处|作者|字体|字号|分享到|供稿)\s*[:：]"
     rf"|(?:时间|日期)\s*[:：]\s*{_MOMENT}(?:$|\s+\S{{2,6}}\s*[:：])"
     r"|\d{4}[-./]\d\d?[-./]\d\d?\s+\d\d?:\d\d(?::\d\d)?(?:$|\s)"
+    rf"|[\[（(]?\s?{_MOMENT}\s?[\])）]?\s?(?:浏览|点击|阅读|访问|来源|分享)"
     rf"|{_COUNTER}\s*[:：]"
 )
 _PLACE = re.compile(

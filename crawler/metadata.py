@@ -71,6 +71,7 @@ _TITLE_END = re.compile(
 )
 _HERE = ("本网", "本站", "本网站", "本单位", "本局", "网站", "原创", "本部门", "其他", "转载", "互联网", "网络", "未知")
 _MAX_TITLE = 400
+_TAIL = 12  # characters at the end of a heading and of <title> that make them the same
 _CUT_TITLE = ("...", "…", "……")
 
 
@@ -281,14 +282,22 @@ def page_title(page: Page, catalogue: Catalogue) -> str:
 
 
 def _heading(page: Page, told: str) -> str:
-    """The longest heading of the page that <title> repeats (or that goes on where it was cut)."""
+    """The longest heading of the page that <title> repeats, or that goes on where it was cut, or ends as it does."""
     key = bare(told)
     best = ""
     for element in _heading_elements(page.root):
         text = squeeze("".join(element.itertext()))
-        if 4 <= len(bare(text)) <= _MAX_TITLE and (bare(text) in key or (len(key) >= 8 and bare(text).startswith(key))):
+        if 4 <= len(bare(text)) <= _MAX_TITLE and _is_told(bare(text), key):
             best = max(best, text, key=len)
     return best if not _is_site(best, page.metas) else ""
+
+
+def _is_told(heading: str, title: str) -> bool:
+    """Site and column stand before the title in some templates, and leave the body's name out of it."""
+    tail = heading[-_TAIL:]
+    return heading in title or (len(title) >= 8 and heading.startswith(title)) or (
+        len(tail) == _TAIL and title.endswith(tail)
+    )
 
 
 def _any_heading(page: Page) -> str:

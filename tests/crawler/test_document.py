@@ -106,6 +106,9 @@ def test_a_notice_at_the_head_repeals():
         ("发布时间：2025-09-15 来源：民政局 浏览次数：88", False),
         ("时间：2019-09-18 06:23 来源：日报", False),
         ("2025-09-15 18:15 民政局", False),
+        ("[ 2025-09-15 ]浏览：12分享到", False),
+        ("打印关闭", False),
+        ("首页 > 政务公开 > 通知", False),
         ("时间：2025年9月1日上午9时 地点：市民中心", True),
         ("单位：万元", True),
         ("标准", True),
@@ -161,6 +164,14 @@ def test_deep_and_broken_markup_is_read():
     deep = "<div>" * 3000 + "<table><tr><td>" * 300 + "底" + "</p></b>" * 50
     document = read_document(f"<html><body>{deep}</body></html>".encode(), "http://[bad/")
     assert isinstance(document.text, str)
+
+
+def test_a_heading_that_ends_as_the_page_is_called_is_the_title():
+    text = "<p>一、对新增的护理型床位，给予一次性建设补贴；并按月给予运营补贴。</p>" * 2
+    head = "<title>东海市民政局 通知公告 关于调整护理补贴标准的通知</title>"
+    heading = "<h1>东海市民政局<br>关于调整护理补贴标准的通知</h1>"
+    page = f"<html><head>{head}</head><body>{heading}<div class=zoom>{text}</div></body></html>"
+    assert read_document(page.encode(), "http://a.test/").title == "东海市民政局关于调整护理补贴标准的通知"
 
 
 def test_tables_in_tables_are_read_to_any_depth():
