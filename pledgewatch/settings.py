@@ -381,7 +381,7 @@ def load_settings(
         where = f"{error.reason} at byte {error.start}"
         raise ConfigError(str(file), [f"is not UTF-8 text ({where}); save it as UTF-8"]) from error
     except (OSError, ValueError) as error:
-        hint = "; copy config.example.toml to begin with" if isinstance(error, FileNotFoundError) else ""
+        hint = "; the project's own config.toml is one to begin with" if isinstance(error, FileNotFoundError) else ""
         raise ConfigError(str(file), [f"cannot be read: {getattr(error, 'strerror', error)}{hint}"]) from error
     return parse_settings(text, str(file), environ, addresses=addresses)
 

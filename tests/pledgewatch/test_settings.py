@@ -266,7 +266,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter(tmp_path: Path) -
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    assert "cannot be read: No such file or directory; copy config.example.toml" in refused(tmp_path / "none.toml")
+    assert "cannot be read: No such file or directory; the project's own config.toml" in refused(tmp_path / "none.toml")
     assert "cannot be read: Is a directory" in refused(tmp_path)
     (tmp_path / "gbk.toml").write_bytes('name = "武汉"'.encode("gbk"))
     assert "is not UTF-8 text" in refused(tmp_path / "gbk.toml")
@@ -406,7 +406,7 @@ def test_bytes_of_any_kind_are_read_or_refused(tmp_path_factory: pytest.TempPath
 
 # --- the example -------------------------------------------------------------------------------------------------
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "config.toml"
 
 
 def test_the_example_is_right_as_it_stands_and_with_every_comment_taken_away() -> None:
