@@ -1,4 +1,4 @@
-"""A file's bytes → its text, whatever the file is called. The one room of the crawler that starts a process."""
+"""A file's bytes → its text, whatever the file is called."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lxml import etree
@@ -27,14 +27,17 @@ def ofd_lines(archive: zipfile.ZipFile) -> list[list[str]]:
     """The lines of each page, top to bottom. Raises KeyError or lxml's errors for an archive that is no OFD."""
     root = _xml(archive, "OFD.xml")
     pages: list[list[str]] = []
-    for body in _named(root, "DocRoot"):
-        document_path = _inside("", (body.text or "").strip())
-        document = _xml(archive, document_path)
-        for page in list(_named(document, "Page"))[: MAX_PAGES - len(pages)]:
-            if location := page.get("BaseLoc"):
-                content = _xml(archive, _inside(posixpath.dirname(document_path), location))
-                pages.append(_lines(list(_pieces(content))))
+    for path in _once(_inside("", (body.text or "").strip()) for body in _named(root, "DocRoot")):
+        folder = posixpath.dirname(path)
+        places = (page.get("BaseLoc") for page in _named(_xml(archive, path), "Page"))
+        inside = _once(_inside(folder, place) for place in places if place)[: MAX_PAGES - len(pages)]
+        pages.extend(_lines(list(_pieces(_xml(archive, place)))) for place in inside)
     return pages
+
+
+def _once(paths: Iterable[str]) -> list[str]:
+    """Each part is read once: a small file that names one large page a thousand times stays small."""
+    return list(dict.fromkeys(paths))
 
 
 def ofd_title(archive: zipfile.ZipFile) -> str | None:

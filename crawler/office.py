@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import shutil
 import subprocess
-import zipfile
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from crawler.kinds import UnreadableFile
@@ -18,8 +21,7 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _HIDDEN_PARTS = frozenset((_W + "del", _W + "moveFrom", _W + "pPr", _W + "rPr", _W + "instrText", _W + "delText"))
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _ANTIWORD_SECONDS = 30.0
-_MAX_SHEETS = 100
-_MAX_CELLS = 2_000_000
+_WORKBOOK_SECONDS = 60.0
 _MAX_SPAN = 200
 
 
@@ -95,67 +97,25 @@ def _docx_cell(cell: Any) -> list[str]:
 
 
 def read_workbook(body: bytes) -> tuple[str, tuple[str, ...]]:
-    """(text, warnings): each sheet under its name (where there are several), a row a line, merged cells told."""
-    import python_calamine
+    """(text, warnings): each sheet under its name (where there are several), a row a line, merged cells told.
 
-    if body.startswith(b"PK"):
-        _check_extent(body)
-    book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(body))
-    names = list(book.sheet_names)
-    parts = [(name, _sheet_rows(book.get_sheet_by_name(name))) for name in names[:_MAX_SHEETS]]
-    filled = [(name, rows) for name, rows in parts if rows]
-    text = "\n".join(line for name, rows in filled for line in ([name, *rows] if len(filled) > 1 else rows))
-    warnings = (f"long: only {_MAX_SHEETS} of {len(names)} sheets were read",) if len(names) > _MAX_SHEETS else ()
-    return text, warnings
-
-
-def _sheet_rows(sheet: Any) -> list[str]:
-    grid = [[_cell_text(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
-    for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
-        for r in range(top, min(bottom + 1, len(grid))):
-            for c in range(left, min(right + 1, len(grid[r]))):
-                if (r, c) != (top, left):
-                    grid[r][c] = ABOVE if r > top else LEFT
-    width = max((i + 1 for row in grid for i, cell in enumerate(row) if cell), default=0)
-    return [line for row in grid if (line := join_row(row[:width]))]
-
-
-def _cell_text(value: object) -> str:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, float):
-        return repr(round(value, 10))
-    return squeeze(str(value)) if value is not None else ""
-
-
-def _check_extent(body: bytes) -> None:
-    """A cell in the farthest corner makes a reader allocate the whole sheet: refuse before it does."""
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        for name in archive.namelist():
-            if not re.fullmatch(r"/?xl/worksheets/[^/]+\.xml", name):
-                continue
-            rows, columns = _extent(archive, name)
-            if rows * columns > _MAX_CELLS:
-                raise UnreadableFile(f"a sheet of {rows} rows and {columns} columns", name, "open it by hand")
-
-
-def _extent(archive: zipfile.ZipFile, name: str) -> tuple[int, int]:
-    rows = columns = 0
-    rest = b""
-    with archive.open(name) as stream:
-        while chunk := stream.read(1 << 20):
-            data = rest + chunk
-            for letters, digits in re.findall(rb'\br="([A-Z]{1,3})(\d{1,7})"', data):
-                rows, columns = max(rows, int(digits)), max(columns, _column(letters))
-            rest = data[-16:]
-    return rows, columns
-
-
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
+    Read by `crawler.workbook` in a process of its own with a limit to its memory: a workbook of a few kilobytes can
+    ask for a terabyte, and a reader that runs out of memory takes its process with it.
+    """
+    command = [sys.executable, "-P", "-m", "crawler.workbook"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    try:
+        done = subprocess.run(
+            command, input=body, capture_output=True, env=environment, timeout=_WORKBOOK_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnreadableFile(f"reading the workbook took more than {_WORKBOOK_SECONDS:.0f} s") from error
+    if done.returncode != 0:
+        raise UnreadableFile("a workbook that needs more memory than a reader gets", "", "open it by hand")
+    told = json.loads(done.stdout)
+    if refusal := told.get("refusal"):
+        raise UnreadableFile(*refusal)
+    return told["text"], tuple(told["warnings"])
 
 
 # --- DOC ---

@@ -13,7 +13,7 @@ from lxml import html
 from crawler.markup import parse_html
 from crawler.scripts import NO_VALUE, parse_literal
 
-_STRAY = re.compile(r"[\t\r\n\u200b\ufeff]")
+_STRAY = re.compile(r"[\t\r\n\u200b\ufeff\ud800-\udfff]")
 _NOT_PAGES = re.compile(r"^(?:javascript|mailto|tel|data|about|blob|vbscript|file):", re.IGNORECASE)
 
 
