@@ -30,6 +30,7 @@ _XML = re.compile(rb"^\s*<\?xml\b[^>]{0,200}?encoding\s*=\s*[\"']?([\w.:-]+)", r
 _HEAD = 16_384  # bytes in which a declaration is looked for; templates put comments before it
 _SAMPLE = 20_000  # characters by which a reading is judged
 _CUT = 4  # bytes at the very end that may be half a character
+_ASCII = re.compile("[\x00-\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +90,15 @@ def plausibility(text: str) -> float:
 
     Everyday are the punctuation and the 3,755 first-level characters of GB 2312. 1.0 for pure ASCII.
     """
-    counts = Counter(c for c in text[:_SAMPLE] if c > "\x7f")
-    total = counts.total()
+    # Counting all characters runs in C; the few hundred different ones are looked at afterwards.
+    counts = {c: n for c, n in Counter(text[:_SAMPLE]).items() if c > "\x7f"}
+    total = sum(counts.values())
     return sum(n for c, n in counts.items() if _everyday(c)) / total if total else 1.0
 
 
 def is_garbled(text: str) -> bool:
     """Whether `text` is UTF-8 that somebody once read as GBK or Latin and stored so (涓浗, ä¸­å›½)."""
-    marks = "".join(c for c in text[:_SAMPLE] if c > "\x7f")
+    marks = _ASCII.sub("", text[:_SAMPLE])
     if len(marks) < 8 or plausibility(marks) > 0.6:
         return False
     return any(_comes_back(marks, codec) for codec in ("gb18030", "cp1252", "latin-1"))

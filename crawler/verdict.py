@@ -320,7 +320,7 @@ def _by_words(page: _Page, body: bytes) -> Verdict:
 def _undecodable(page: _Page) -> Verdict | None:
     text = page.source
     lost = text.count("\ufffd")
-    foreign = sum(c > "\x7f" for c in text)
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
     if lost > 3 and lost > foreign * 0.02:
         return Verdict("failed", f"undecodable: {lost} characters fit no encoding")
     if is_garbled(text):
