@@ -29,8 +29,9 @@ _FORWARD = re.compile(
     + alternation(
         w
         for w in words("time", "forward")
-        if w not in ("将", "要", "必须", "应当", "目标", "要求", "努力", "今后", "未来")
+        if w not in ("争取", "将", "要", "必须", "应当", "目标", "要求", "努力", "今后", "未来")
     )
+    + r"|争取(?!上级|中央|国家|省|各类|各级|资金|专项|政策|到位|债券|到了?\d)"
     + r"|(?<![必重主需只还纪摘])要(?!求|素|点|件|闻|约|闻)|(?:目标|今后[^,。]{0,6}|未来[^,。]{0,6}|努力"
     r"|必须)"
 )
@@ -141,9 +142,28 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         )
     ):
         return later_money or quantity.bound != "="
+    if quantity.sort == "money" and re.match(r"(?:\(含\))?(?:以上|以下)?的?部分", after):
+        return True
+    if quantity.sort == "money" and later_money and _earned_by(setting, quantity, after):
+        return True
+    if quantity.sort == "percent" and _INSTALMENT.match(after):
+        return True
     if quantity.sort in ("count", "percent", "times") and later_money:
         return _earns(setting, quantity, after)
     return False
+
+
+_INSTALMENT = re.compile(r"(?:[、和][\d.]+%)*的?比例(?:分[一-鿿]{1,3}年?)?(?:拨付|到位|兑现)")
+_SIZE_OF = re.compile(r"(?:收入|产值|营收|投资|销售额|纳税|税收|出口额|交易额|资产|合同额)[^,。;]{0,16}$")
+_EARNER = re.compile(
+    r"(?:[、和及][\d.]+[万亿]*元)*(?:\(含\))?(?:以上)?的[^,。;]{0,20},?[^,。;]{0,12}(?:给予|奖励|补助|补贴|资助)"
+)
+
+
+def _earned_by(setting: Setting, quantity: Quantity, after: str) -> bool:
+    """An amount that somebody must turn over or invest to earn the one that follows: 营收突破1亿元的企业,给予20万元."""
+    own = setting.text[setting.clause[0] : quantity.number]
+    return bool(_SIZE_OF.search(own) and _EARNER.match(after))
 
 
 def _granted(setting: Setting, quantity: Quantity) -> bool:
@@ -160,10 +180,10 @@ def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
     if quantity.sort == "percent" and re.match(r"(?:予以|给予|的?(?:比例|标准))", after):
         return False
     giving = _GIVEN_LATER.search(after)
-    if giving and (
-        "的" in after[: giving.start()] or re.match(r"[,]", after[giving.start() - 1 : giving.start()]) is not None
-    ):
+    if giving and "的" in after[: giving.start()]:
         return True
+    if giving and after[giving.start() - 1 : giving.start()] == "," and setting.genre not in ("report", "reply"):
+        return giving[0] not in ("发放", "支持", "减免", "享受") or quantity.bound != "="
     return bool(re.match(r"(?:\(含\))?(?:及?以上|以下)?的", after)) and quantity.bound != "="
 
 
@@ -194,7 +214,7 @@ _PAID_OUT = re.compile(
 )
 _BUDGETED = re.compile(
     r"(?:安排|下达|拨付|预算|列支)[^,。;]{0,24}(?:资金|经费|补助|预算)[^,。;]{0,6}$|(?:下达"
-    r"|预算(?:安排|总额|规模|列支)|(?:资金|经费|预算)[^,。;]{0,10}安排|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$"
+    r"|上级(?:财政|专项)?补助(?:资金)?|预算(?:安排|总额|规模|列支)|(?:资金|经费|预算)[^,。;]{0,10}安排|拨付)[^,。;]{0,12}$|(?:资金|经费|预算)(?:共|总额|总计|约|达)?$"
 )
 _SHARE = re.compile(
     r"(?:(?:支付|报销|补贴|补助|资助|救助|补偿|给付|贴息|分担)比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付"
@@ -250,7 +270,7 @@ _UNCLAIMED = ("元", "元/年", "元/月", "美元", "港元")
 def is_total(own: str) -> bool:
     """Whether the words before an amount tell money spent, invested or budgeted in total: nobody can claim that."""
     granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
-    if re.search(r"发放[一-鿿“”]{0,8}券[^,。;]{0,4}$", own):
+    if re.search(r"发放[一-鿿“”]{0,8}(?:券|贷款)[^,。;]{0,4}$", own):
         return True
     return bool(_PAID_OUT.search(own) or (not granted and (_SPENT.search(own) or _BUDGETED.search(own))))
 
@@ -262,6 +282,10 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return True
     if quantity.unit == "pp":
         return bool(re.search(r"(?:报销|支付|补贴|补助|资助)(?:比例|标准)", setting.before(quantity)))
+    if re.search(r"(?:财政|基金|统筹)[^,。;]{0,8}(?:承担|负担|支付|补助|分担)[^,。;]{0,6}$", own):
+        return True
+    if _OF_AMOUNT.search(own) and re.match(r"(?:且|,)?(?:最高|累计)?[^,。;]{0,16}(?:给予|予以|补贴|补助|奖励)", after):
+        return True
     if _OF_AMOUNT.search(own) and (_STANDARD.search(before) or _SUBSIDY.search(before) or _SHARE_AFTER.match(after)):
         return True
     if re.search(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息)比例[^。;]{0,24}$", before):
@@ -275,6 +299,8 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
+    if setting.genre in ("reply", "report") and re.search(r"人均[一-鿿]{0,8}水平(?:达到?|为)?$", own):
+        return False
     if (
         quantity.unit in _UNCLAIMED
         and quantity.bound != "<="
@@ -321,7 +347,10 @@ def limits(words_: str) -> bool:
 
 
 _PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d\d年?$")
-_REPORTED_HEAD = re.compile(r"实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
+_REPORTED_HEAD = re.compile(r"人数|户数|资金|总额|合计|预算|实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
+
+
+_SUMMED_HEAD = re.compile(r"(?<!补助)(?<!奖励)资金|总额|合计|预算")
 
 
 def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | None) -> tuple[Kind | None, int | None]:
@@ -336,10 +365,12 @@ def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | Non
     column_year = int(found[0]) if found else None
     if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels):
         return None, None
+    if re.search(r"增幅|增长|涨幅|增速|提高幅度", head):
+        return ("target" if mode == "ahead" else "progress"), column_year
     granted = quantity.sort != "count" and (_SUBSIDY.search(named) or _STANDARD.search(named))
     if genre == "rule" and quantity.sort == "money" and ("/" in quantity.unit or re.search(r"标准|限额|金额", head)):
         granted = granted or re.search(r"元|标准|限额|金额", quantity.unit + head)
-    if granted and not re.search(r"收入|投资|投入|覆盖率|占比|发放率", head + labels):
+    if granted and not re.search(r"收入|投资|投入|覆盖率|占比|发放率", head + labels) and not _SUMMED_HEAD.search(head):
         return "subsidy", None
     if entry.reported or _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):
         return "progress", None

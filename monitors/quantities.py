@@ -167,6 +167,7 @@ _NUMBER = re.compile(
     r"(?=[\d一二两三四五六七八九十百千万亿翻全])(?:(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
     r"|百分之(?P<percent>\d+(?:\.\d+)?|[零一二三四五六七八九十百点]+)"
     r"|(?P<parts>[二三四五六七八九十])分之(?P<share>[一二三四五六七八九两])"
+    r"|(?<=[的于约近超过按达、])(?P<over>[1-9])/(?P<under>\d{1,2})(?![\d/.])"
     r"|(?P<double>翻了?(?P<turns>[一两二三])?番)"
     r"|(?P<full>全覆盖(?=[,。;)!|\n]|$|的?目标|、(?![无零全多高常])))"
     r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十]))"
@@ -249,7 +250,7 @@ _EACH = re.compile(
     rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)}|[一-鿿]{{2,4}}(?=\d))(?![升度]|加班)"
     rf"|(?P<year>(?:(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;"
     rf"|]{{0,6}}限额)|(?<![\d上本当每周半])年(?=[一-鿿]{{0,6}}限额)))"
-    rf"|(?P<month>月度(?=[^,。;|]{{0,8}}限额)|(?<![\d上本当每个份])月(?=[一-鿿]{{0,6}}限额))|(?P<head>月人均|人月均)|(?P<mean>月均|年均)"
+    rf"|(?P<month>月度(?=[^,。;|]{{0,8}}限额)|(?<![\d上本当每个份])月(?=[一-鿿]{{0,6}}限额))|(?P<head>月人均|人月均)|(?P<yearly>年人均|人年均)|(?P<mean>月均|年均)"
 )
 _EACH_ONE = re.compile(
     r"每(?:(?:成功|新|引进|增加|满|多|再)?[一-鿿]{0,5}?)(?P<n>1|一)" + alternation(_THINGS + _EVENTS)
@@ -312,6 +313,9 @@ def _token(text: str, found: re.Match[str]) -> _Token | None:
     if found["parts"]:
         share = (chinese_number(found["share"]) or 0) / (chinese_number(found["parts"]) or 1) * 100
         return _with_bound(text, _Token(start, end, round(share, 2), 1, "%", end))
+    if found["over"]:
+        share = int(found["over"]) / max(int(found["under"]), 1) * 100
+        return _with_bound(text, _Token(start, end, round(share, 2), 1, "%", end)) if share < 100 else None
     if found["chinese"]:
         return _chinese_token(text, found)
     return _scaled_token(text, start, end, float(found["digits"]))
@@ -356,7 +360,7 @@ def _skip_vague(text: str, at: int) -> tuple[int, bool]:
 def _chinese_token(text: str, found: re.Match[str]) -> _Token | None:
     """A Chinese numeral with a measure word, where it counts something: 建成两大系统, 不低于两个月, 八成以上."""
     start, end = found.span()
-    if text[max(0, start - 1) : start] in ("数", "几", "上", "第", "若", "每", HIDDEN, "△"):
+    if text[max(0, start - 1) : start] in ("数", "几", "上", "第", "若", "每", "/", HIDDEN, "△"):
         return None
     if text[max(0, start - 1) : start] == "成" and text[max(0, start - 2) : start - 1] not in tuple("建完达形组养促做"):
         return None
@@ -376,6 +380,10 @@ def _chinese_token(text: str, found: re.Match[str]) -> _Token | None:
     return _with_bound(text, _with_per(text, token))
 
 
+_BUILDINGS = {"所", "家", "座", "处", "间", "栋"}
+_BUILT = re.compile(r"(?:办好|建成|新建|建设|设立|新设|成立|引进|新增|创建|开设|建立|改建|建)了?$")
+
+
 def _counts(text: str, start: int, unit: re.Match[str], value: float) -> bool:
     """Whether a Chinese numeral with this unit is a size and no manner of speaking (两个维护, 三项制度, 一个中心)."""
     before = text[max(0, start - 16) : start]
@@ -383,6 +391,8 @@ def _counts(text: str, start: int, unit: re.Match[str], value: float) -> bool:
         return value >= 2 and text[start] not in "百千万亿"
     if _bound_before(text, start, start)[0] != "=":
         return True
+    if value == 1 and unit[0] in _BUILDINGS:
+        return bool(_BUILT.search(before))
     if value == 1 or unit[0] in ("年", "日", "点", "时", "方", "瓦", "克", "升", "级", "面"):
         return False
     if unit[0] in _DURATIONS:
@@ -726,7 +736,7 @@ def _rate_names(rate: re.Match[str]) -> list[str]:
         return ["床", "日"] if rate["each"] == "床日" else [_PER_NAME.get(rate["each"], rate["each"])]
     if rate["year"] or rate["month"]:
         return ["年" if rate["year"] else "月"]
-    return ["人", "月"] if rate["head"] else []
+    return ["人", "月"] if rate["head"] else ["人", "年"] if rate["yearly"] else []
 
 
 def rates_named(words_: str) -> list[str]:
@@ -799,9 +809,14 @@ def _trigger(masked: str, position: int) -> list[str]:
     return _rate_names(found[-1])
 
 
+_BASE_BEHIND = re.compile(r"/每?([百千万]|十万|百万)(?:名|人)")
+
+
 def _with_base(
     text: str, name: str, token: _Token, clause: int, before: Quantity | None, linked: bool, bases: dict[int, str]
 ) -> str:
+    if behind := _BASE_BEHIND.match(text, token.tail):
+        return f"{name}/{behind[1]}人"
     for end in range(token.start, clause - 1, -1):
         if end in bases:
             return f"{name}/{bases[end]}"

@@ -131,7 +131,7 @@ class _Place:
 
 def _prose(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
     text = reading.normal.text
-    plain = [q for q in quantities if not _in_table(reading, q)]
+    plain = [q for q in quantities if not _in_table(reading, q) or _running_cell(reading, q)]
     last: _Statement | None = None
     for index in range(len(plain)):
         place = _place(reading, plain, index)
@@ -147,12 +147,20 @@ def _in_table(reading: _Reading, quantity: Quantity) -> bool:
     return tables.is_row(reading.normal.text, paragraph.start, paragraph.end)
 
 
+def _running_cell(reading: _Reading, quantity: Quantity) -> tuple[int, int] | None:
+    """The cell around a quantity of a table, if the cell holds running text."""
+    paragraph = reading.paragraph_at(quantity.number)
+    return tables.running_cell(reading.normal.text, quantity.number, (paragraph.start, paragraph.end))
+
+
 _NEIGHBOURS = 12  # a sentence with more figures than this behind one is a list; the rest cannot change its reading
 
 
 def _place(reading: _Reading, plain: Sequence[Quantity], index: int) -> _Place:
     quantity, text = plain[index], reading.normal.text
     paragraph = reading.paragraph_at(quantity.number)
+    if _in_table(reading, quantity) and (cell := _running_cell(reading, quantity)):
+        paragraph = replace(paragraph, start=cell[0], end=cell[1])
     sentence = sentence_span(text, quantity.number, paragraph)
     clause = subjects.clause_of(text, quantity, sentence)
     before = plain[index - 1].end if index else clause[0]

@@ -176,6 +176,8 @@ def _without_previous(printed: str, quantity: Quantity) -> str:
 
 def _following(after: str) -> str:
     after = re.sub(r"^(?:\(含[^()]*\))?(?:以上|以下|以内|左右|余|多|及以上)?", "", after)
+    if re.match(r"[、和及]\d", after):
+        return ""
     linked = re.split(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)", after)[0] if len(after) <= 40 else after
     return tidy(re.sub(r"^[的”]", "", linked))
 
@@ -211,6 +213,7 @@ def _strip_verb(text: str) -> str:
     return _OPENING_VERB.sub("", text)
 
 
+_NEWLY = re.compile(r"新增|新建|新改建|改扩建|改建|扩建|改造提升|改造|新开|培训|建成|完成")
 _PLACE = re.compile(r"(?:乡镇|街道|社区|园区|小区|自然村|行政村|[县区市镇乡村户])$")
 
 
@@ -221,6 +224,10 @@ def _shared_head(last: str, item: str) -> str:
     bare = re.sub(r"\([^()]*\)$", "", last)
     if (place := _PLACE.search(bare)) and _PLACE.search(item):
         return bare[: place.start()] + item
+    if _ENDS_IN_VERB.search(item):
+        return last + item
+    if len(item) > 2:
+        return (lead[0] if (lead := _NEWLY.match(last)) else "") + item
     keep = bare[: -len(item)] if len(item) <= 3 and len(bare) > len(item) + 1 else bare[:-2]
     return keep + item
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from monitors.numerals import MULTIPLIERS, round_value
 from monitors.quantities import Quantity, ordered_rates, rates_named, sort_of_unit
 from monitors.structure import Paragraph
-from monitors.vocabulary import canonical_units, measure_words
+from monitors.vocabulary import alternation, canonical_units, measure_words, words
 from storage.records import Bound
 
 _CATALOGUE = re.compile(r"索引号|发布日期|公开方式|发布机构|发文机关|主题分类|有效性|成文日期|联系电话")
@@ -85,6 +85,18 @@ def is_row(text: str, start: int, end: int) -> bool:
     return "|" in text[start : min(end, start + 4000)]
 
 
+_RUNNING = re.compile(r"[,;。]|" + alternation(words("time", "doing")))
+
+
+def running_cell(text: str, position: int, row: tuple[int, int]) -> tuple[int, int] | None:
+    """The cell of a row around a position if it holds running text, which says of itself what its figures are of."""
+    start = max(text.rfind("|", row[0], position) + 1, row[0])
+    end = text.find("|", position, row[1])
+    end = row[1] if end < 0 else end
+    words_ = len(re.findall(r"[一-鿿]", text[start : min(end, start + 60)]))
+    return (start, end) if words_ >= 8 and _RUNNING.search(text, start, end) else None
+
+
 def read_tables(text: str, paragraphs: Sequence[Paragraph], quantities: Sequence[Quantity]) -> Iterator[Entry]:
     """The figures of all tables of a normalised text, in text order. Tables of catalogue data hold none."""
     at = 0
@@ -143,7 +155,12 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Qua
             if _NUMBERING.search(names[i]) or cell.printed in ("", "↑", "←") or i == units:
                 continue
             for quantity in _cell_quantities(
-                cell, names[i], row[units].words if units is not None and units < len(row) else "", caption, quantities
+                text,
+                cell,
+                names[i],
+                row[units].words if units is not None and units < len(row) else "",
+                caption,
+                quantities,
             ):
                 placed = tuple(label for label in labels if label != cell.words)[:4]
                 reported = (planned and bool(_YEAR_ALONE.fullmatch(names[i]))) or i == base
@@ -176,9 +193,11 @@ def _labels(cell: Cell, head: str, quantities: list[Quantity]) -> bool:
 
 
 def _cell_quantities(
-    cell: Cell, head: str, row_unit: str, caption: str, quantities: list[Quantity]
+    text: str, cell: Cell, head: str, row_unit: str, caption: str, quantities: list[Quantity]
 ) -> Iterator[Quantity]:
     own = [q for q in quantities if cell.start <= q.number < cell.end]
+    if own and running_cell(text, own[0].number, (cell.start, cell.end)):
+        return
     if own:
         yield from (_with_rate_of(q, head + caption) for q in own)
         return
