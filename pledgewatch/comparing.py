@@ -32,6 +32,7 @@ _STYLE = """
 body { margin: 0 auto; max-width: 48rem; padding: 1rem; color: #1c2024; background: #fff; overflow-wrap: anywhere;
   font: 1.05rem/1.9 "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif }
 h1 { font-size: 1.3rem; line-height: 1.5 }
+h2 { font-size: 1.1rem }
 .meta, .skip { color: #5b6570; font-size: .9rem }
 .text { white-space: pre-wrap }
 .hunk { border-top: 1px solid #d7dce1; padding: .75rem 0 }

@@ -39,7 +39,7 @@ LEASE = "daemon"
 LEASE_SECONDS = 60.0
 TICK_SECONDS = 1.0
 STOP_SECONDS = 8.0  # the contract gives ten; two are left for the process to end
-PASSES_END_SECONDS = 3.0
+WORK_ENDS_SECONDS = 3.0  # for messages under way to be recorded as sent, and passes to let go
 PASSES_AT_ONCE = 100  # a pass that waits for a slow site costs little; the fetcher bounds what is under way
 CALENDAR_HOUR = 6  # deadlines are looked at once a day, before people are at their desks
 REST = timedelta(minutes=5)  # for a source whose pass could not be recorded: it stays due and would spin
@@ -74,6 +74,7 @@ class Daemon:
         self.holder = holders.this_process()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
+        self._sending = asyncio.Lock()
         self._asked_to_stop = self._asked_to_reload = False
         self._passes: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, datetime] = {}
@@ -92,8 +93,9 @@ class Daemon:
             async with AsyncExitStack() as stack:
                 await self._start(stack)
                 await self._until_asked()
+                self._stopping.set()
                 log.info("stopping", passes=sorted(self._passes))
-                await self._end_passes()
+                await asyncio.gather(self._end_passes(), self._end_sending())
         finally:
             with suppress(StorageError):
                 leases.release(self.database, LEASE, self.holder)
@@ -144,6 +146,8 @@ class Daemon:
         """A tick that fails says so and comes again: a full disk must not end the service."""
 
         async def guarded() -> None:
+            if self._stopping.is_set():
+                return
             try:
                 await tick()
             except StorageError as error:
@@ -183,7 +187,8 @@ class Daemon:
 
     async def deliver(self) -> None:
         """Send what is due."""
-        await self.workshop.post.deliver()
+        async with self._sending:
+            await self.workshop.post.deliver()
 
     async def look_at_calendar(self) -> None:
         """Tell of targets whose deadline is near or has passed."""
@@ -264,7 +269,13 @@ class Daemon:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=PASSES_END_SECONDS)
+            await asyncio.wait(tasks, timeout=WORK_ENDS_SECONDS)
+
+    async def _end_sending(self) -> None:
+        """A message that went out and was not recorded would go out again after the restart."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WORK_ENDS_SECONDS), self._sending:
+                pass
 
     @property
     def workshop(self) -> Workshop:
