@@ -299,6 +299,7 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
+    own = own.replace("低收入", "困难")  # names a group, tells no income
     if setting.genre in ("reply", "report") and re.search(r"人均[一-鿿]{0,8}水平(?:达到?|为)?$", own):
         return False
     if (
