@@ -23,7 +23,7 @@ from storage.records import Attachment, Document
 _MODULES = (
     *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "gkmlpt", "kinds", "labels"),
     "metadata",
-    *("markup", "office", "ofd", "page", "paragraphs", "pdf", "scripts", "tables"),
+    *("markup", "office", "ofd", "page", "paragraphs", "pdf", "scripts", "tables", "workbook"),
 )
 _LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
 _PAGING = re.compile(

@@ -247,5 +247,3 @@ class _RtfReader:
         if self._bytes:
             self._pieces.append(self._bytes.decode(self._codec, "replace"))
             self._bytes.clear()
-
-
