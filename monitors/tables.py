@@ -7,6 +7,7 @@ unit may stand in the cell, in the head of its column, in a column of units, or 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -85,14 +86,16 @@ def is_row(text: str, start: int, end: int) -> bool:
     return "|" in text[start : min(end, start + 4000)]
 
 
+_LONGEST_CELL = 900  # what reaches farther is no cell
 _RUNNING = re.compile(r"[,;。]|" + alternation(words("time", "doing")))
 
 
 def running_cell(text: str, position: int, row: tuple[int, int]) -> tuple[int, int] | None:
     """The cell of a row around a position if it holds running text, which says of itself what its figures are of."""
-    start = max(text.rfind("|", row[0], position) + 1, row[0])
-    end = text.find("|", position, row[1])
-    end = row[1] if end < 0 else end
+    first, last = max(row[0], position - _LONGEST_CELL), min(row[1], position + _LONGEST_CELL)
+    start = max(text.rfind("|", first, position) + 1, first)
+    end = text.find("|", position, last)
+    end = last if end < 0 else end
     words_ = len(re.findall(r"[一-鿿]", text[start : min(end, start + 60)]))
     return (start, end) if words_ >= 8 and _RUNNING.search(text, start, end) else None
 
@@ -111,15 +114,17 @@ def read_tables(text: str, paragraphs: Sequence[Paragraph], quantities: Sequence
         caption = "".join(_caption_line(text, p) for p in paragraphs[max(0, first - 3) : first])
         lines = [(p.start, p.end) for p in paragraphs[first:at]]
         if not _CATALOGUE.search(text, lines[0][0], min(lines[-1][1], lines[0][0] + 400)):
-            yield from _table(text, _grid(text, lines), caption, _within(by_start, lines))
+            yield from _table(text, _grid(text, lines), caption, _within(by_start, lines[0][0], lines[-1][1]))
 
 
 def _caption_line(text: str, paragraph: Paragraph) -> str:
     return text[max(paragraph.start, paragraph.end - 70) : paragraph.end]
 
 
-def _within(quantities: list[Quantity], lines: list[tuple[int, int]]) -> list[Quantity]:
-    return [q for q in quantities if lines[0][0] <= q.number < lines[-1][1]]
+def _within(quantities: Sequence[Quantity], start: int, end: int) -> Sequence[Quantity]:
+    """Those of the quantities, which are in text order, whose numbers stand in a stretch of text."""
+    first = bisect_left(quantities, start, key=lambda q: q.number)
+    return quantities[first : bisect_left(quantities, end, first, key=lambda q: q.number)]
 
 
 def _grid(text: str, lines: list[tuple[int, int]]) -> list[list[Cell]]:
@@ -142,7 +147,7 @@ def _grid(text: str, lines: list[tuple[int, int]]) -> list[list[Cell]]:
     return rows
 
 
-def _table(text: str, rows: list[list[Cell]], caption: str, quantities: list[Quantity]) -> Iterator[Entry]:
+def _table(text: str, rows: list[list[Cell]], caption: str, quantities: Sequence[Quantity]) -> Iterator[Entry]:
     heads = _head_rows(rows, quantities)
     columns = max((len(row) for row in rows), default=0)
     names = ["".join(dict.fromkeys(row[c].words for row in rows[:heads] if c < len(row))) for c in range(columns)]
@@ -174,28 +179,26 @@ def _base_year(names: list[str]) -> int | None:
     return years[0][1] if apart else None
 
 
-def _head_rows(rows: list[list[Cell]], quantities: list[Quantity]) -> int:
+def _head_rows(rows: list[list[Cell]], quantities: Sequence[Quantity]) -> int:
     """How many rows at the top hold no figure: they are the head, if figures follow."""
     count = 0
     for row in rows[:4]:
-        if any(_BARE.fullmatch(c.words) for c in row) or any(
-            row[0].start <= q.number < row[-1].end for q in quantities
-        ):
+        if any(_BARE.fullmatch(c.words) for c in row) or _within(quantities, row[0].start, row[-1].end):
             break
         count += 1
     return min(count, max(1, len(rows) - 1)) if count else 0
 
 
-def _labels(cell: Cell, head: str, quantities: list[Quantity]) -> bool:
+def _labels(cell: Cell, head: str, quantities: Sequence[Quantity]) -> bool:
     if _NO_ROW.match(cell.words) or _NUMBERING.search(head) or _BARE.fullmatch(cell.words) or cell.printed == "←":
         return False
-    return not any(cell.start <= q.number < cell.end for q in quantities) and len(cell.words) <= 40
+    return not _within(quantities, cell.start, cell.end) and len(cell.words) <= 40
 
 
 def _cell_quantities(
-    text: str, cell: Cell, head: str, row_unit: str, caption: str, quantities: list[Quantity]
+    text: str, cell: Cell, head: str, row_unit: str, caption: str, quantities: Sequence[Quantity]
 ) -> Iterator[Quantity]:
-    own = [q for q in quantities if cell.start <= q.number < cell.end]
+    own = _within(quantities, cell.start, cell.end)
     if own and running_cell(text, own[0].number, (cell.start, cell.end)):
         return
     if own:
