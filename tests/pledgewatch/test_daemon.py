@@ -280,7 +280,11 @@ def test_a_process_that_runs_is_not_gone_and_one_that_ended_is() -> None:
     assert holders.is_gone(f"{host}:{child.pid}:{world}:1")
 
 
-@pytest.mark.parametrize("holder", ["", "host:1", "host:1::", "host:1:another-world:5", f"host:{os.getpid()}::5"])
+@pytest.mark.parametrize(
+    "holder",
+    ["", "host:1", "host:1::", "host:1:another-world:5", f"host:{os.getpid()}::5"],
+    ids=["nobody", "too short", "no start", "another world", "ours without a world"],
+)
 def test_nothing_is_said_of_processes_elsewhere(holder: str) -> None:
     assert not holders.is_gone(holder)
 
