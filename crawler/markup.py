@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from html import escape
 
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, Tag
 from cssselect import SelectorError
 from lxml import etree, html
 from lxml.cssselect import CSSSelector
@@ -19,6 +22,8 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff\ud800-\ud
 _GBK_BLANK = "\ue5e5"  # a full-width space of GBK that Unicode has only for private use
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _ENDS = re.compile(r"</(?:html|body)\s*>", re.IGNORECASE)  # an included header may close the page it stands in
+_DEEPEST, _SHALLOW = 2000, 100  # levels of nesting
+_INLINE = frozenset(["a", "b", "big", "em", "font", "i", "s", "small", "span", "strong", "sub", "sup", "u", "o:p"])
 _UNSEEN = frozenset({"script", "style", "noscript", "template", "head", "svg"})
 _HIDDEN = etree.XPath(
     "//*[not(self::body or self::html)][@hidden or contains(translate(@style, 'DISPLAYNOE ', 'displaynoe'),"
@@ -31,11 +36,55 @@ def parse_html(text: str) -> html.HtmlElement:
     text = _ENDS.sub("", _CONTROL.sub(" ", text))
     if text.lstrip("\ufeff \t\r\n").startswith("<?xml"):  # lxml refuses text that declares an encoding
         text = text.partition("?>")[2]
+    root = _tree(text)
+    return _tree(_shallow(text)) if text.count("<") > _DEEPEST and _depth(root) >= _DEEPEST else root
+
+
+def _tree(text: str) -> html.HtmlElement:
     try:
         root = html.document_fromstring(text, parser=html.HTMLParser(huge_tree=True))
     except (etree.LxmlError, ValueError, AssertionError):
         return html.Element("html")
     return root if root is not None else html.Element("html")
+
+
+def _depth(root: html.HtmlElement) -> int:
+    depth = deepest = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _shallow(text: str) -> str:
+    """The page with its nesting cut, and all of its text.
+
+    libxml2 drops what lies deeper than about 2,045 levels, and an editor that never closes its <font> gets there with
+    a long document. BeautifulSoup's own parser has no such limit; it takes ten times as long, so only these pages
+    are given to it. Below `_SHALLOW` levels elements are left out and only their text is kept, line by line.
+    """
+    depths: dict[int, int] = {}
+    written: list[str] = []
+    open_tags: list[str] = []
+    for node in BeautifulSoup(text, "html.parser").descendants:
+        depth = depths.get(id(node.parent), 0)
+        while len(open_tags) > depth:
+            written.append(f"</{open_tags.pop()}>")
+        if isinstance(node, Tag):
+            depths[id(node)] = depth + 1 if depth < _SHALLOW else depth
+            if depth < _SHALLOW:
+                written.append(_start_tag(node))
+                open_tags += [node.name] * (not node.is_empty_element)
+            elif node.name not in _INLINE:
+                written.append("<br>")
+        elif type(node) is NavigableString:
+            written.append(escape(node))
+    return "".join(written)
+
+
+def _start_tag(tag: Tag) -> str:
+    pairs = ((name, " ".join(v) if isinstance(v, list) else v or "") for name, v in tag.attrs.items())
+    return f"<{tag.name}" + "".join(f' {name}="{escape(value)}"' for name, value in pairs) + ">"
 
 
 def hidden_elements(root: html.HtmlElement) -> list[html.HtmlElement]:

@@ -201,8 +201,9 @@ class _Linker:
 
     def decided(self, statement: Statement) -> str | None:
         for name in (statement_key(statement), natural_id(statement)) if self.merged else ():
-            if name in self.merged:
-                return self._final(name)
+            # A document's statements may be split off from what was merged; the narrower word counts.
+            if name in self.merged and not self._kept_apart(final := self._final(name), statement):
+                return final
         return None
 
     def named(self, statement: Statement) -> str | None:
