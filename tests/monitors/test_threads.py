@@ -176,6 +176,14 @@ def test_what_an_operator_merged_or_split_stays_so() -> None:
     assert link([third], known, decisions=split).assigned[third.id] == natural_id(one)
 
 
+def test_a_split_counts_after_a_merge() -> None:
+    one, other = statement("老年食堂", figure(41, "家")), statement("长者饭堂", figure(52, "家"), document=2)
+    merged = Decision(natural_id(one), natural_id(other), same=True)
+    assert linked(one, other, decisions=[merged])
+    apart = Decision(natural_id(one), statement_key(other), same=False)
+    assert not linked(one, other, decisions=[merged, apart])
+
+
 def test_an_id_depends_on_nothing_but_what_is_said() -> None:
     one = statement("家庭养老床位", figure(700, "张"))
     assert natural_id(one) == natural_id(replace(one, id=99, document=8, published_on=None))
