@@ -17,6 +17,9 @@ import structlog
 _SECRET_URL = re.compile(r"\b(?!https?://|sqlite:///|file:///)([a-z][a-z0-9+.-]{0,30})://[^\s\"']+", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(https?://)[^/\s@]{1,200}@")
 _KEYS = re.compile(r"([?&](?:key|token|access_token|secret|password|sign)=)[^&\s\"']+", re.IGNORECASE)
+# What would begin a line of its own, move a cursor or turn the reading direction; a traceback keeps its lines.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_STEERING_BUT_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 _NOISY = ("apscheduler", "scrapy", "twisted", "httpx", "httpcore", "apprise", "uvicorn.error", "pdfminer")
 
@@ -33,6 +36,7 @@ def configure_logs(level: int = logging.INFO, *, words: bool | None = None) -> N
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if words else "iso", utc=not words),
         structlog.processors.format_exc_info,
         _without_secrets,
+        *([_without_steering] if words else []),
     ]
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
@@ -51,8 +55,8 @@ def _route_libraries(shared: list[Any], renderer: Any) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared[:-1], structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_secrets, renderer],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -64,6 +68,16 @@ def _without_secrets(_logger: Any, _method: str, event: Any) -> Any:
     """Secrets out, and what a reader looks for first to the front."""
     first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
     return {key: _masked(value) for key, value in (first | event).items()}
+
+
+def _without_steering(_logger: Any, _method: str, event: Any) -> Any:
+    """For terminals: what pages and servers say stays on its line and moves no cursor. JSON escapes by itself."""
+    return {key: _shown(value, lines=key == "exception") for key, value in event.items()}
+
+
+def _shown(value: Any, *, lines: bool) -> Any:
+    steering = _STEERING_BUT_LINES if lines else _STEERING
+    return steering.sub(lambda m: ascii(m[0])[1:-1], value) if isinstance(value, str) else value
 
 
 def _masked(value: Any) -> Any:
