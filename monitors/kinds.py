@@ -392,7 +392,12 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
         and not re.search(r"力争|计划|目标|拟|争取", before)
     ):
         return "progress"
-    if setting.genre == "rule" and setting.mode != "back" and quantity.bound in (">=", "<="):
+    if (
+        setting.genre == "rule"
+        and setting.mode != "back"
+        and quantity.bound in (">=", "<=")
+        and not _looks_back(setting, before)
+    ):
         return "target"
     dated = _date_points(setting, quantity, before)
     if dated:
@@ -400,7 +405,7 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     last_back = max((m.end() for m in _looks_back(setting, before)), default=-1)
     done = max((m.end() for m in _DONE.finditer(before)), default=-1)
     last_forward = max(
-        (m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期")),
+        (m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期", "将")),
         default=-1,
     )
     if max(last_back, done) > last_forward:
@@ -415,6 +420,7 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
 _SUMS = {"累计", "连续", "总计", "先后", "成功"}
 
 
+_GIVEN_IN_ALL = re.compile(r"(?<!公)共(?:发放|兑付|兑现|拨付|救助|资助|惠及|减免|支出|投入)")
 _GIVEN_SO_FAR = re.compile(
     r"(?:共|向[^,。;]{2,10})?(?:发放|兑付|支付|支出|拨付|救助|保障|惠及|受益|下达|投入|资助|减免)"
 )
@@ -424,7 +430,7 @@ def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
     """The words that look back. In a plan a sum over years (累计下降14.5%) looks ahead like the rest of it."""
     planned = setting.genre in ("plan", "rule") and setting.mode != "back"
     told = setting.genre == "rule"
-    return [
+    return list(_GIVEN_IN_ALL.finditer(before)) + [
         found
         for found in _BACKWARD.finditer(before)
         if not (planned and found[0] in _SUMS and not (told and _GIVEN_SO_FAR.match(before, found.end())))

@@ -755,6 +755,9 @@ _PAID = re.compile(r"\d[万亿]?元")
 _ADDS = re.compile(r"再|另|增加|加发|增发|最高|不超过|上限|封顶|不得超过")
 
 
+_ANOTHER_ORDER = 1000  # an amount so many times the one before is a sum, no tier of it
+
+
 def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     """Whether an amount takes the rate of the one before: a further tier, a cap on it, or an addition to it."""
     if linked:
@@ -763,6 +766,8 @@ def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     if token.previous is not None:
         between = re.sub(r"[由从][^由从]*$", "", between)
     if len(between) > 60 or any(mark in between for mark in "。\n!?|") or "/" not in before.unit:
+        return False
+    if token.value * token.scale > _ANOTHER_ORDER * (before.value or before.max or 0):
         return False
     own = between[max(between.rfind(mark) for mark in ",;、:") + 1 :]
     if re.search(r"一次性|总|累计|合计|每|投资|投入|资金|预算|经费", own):
