@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from pledgewatch import queueing
 from pledgewatch.settings import Settings, Source
-from storage import events, sources
+from storage import captures, events, sources
 from storage.records import Event
 from storage.sources import SourceState, State
 
@@ -46,25 +46,37 @@ def finish_pass(pipeline: Pipeline, source: Source, listing: Listing, report: Pa
         before = sources.source_state(conn, source.id)
         if before is None:
             return 0
-        state, reason = judge(before, listing, report)
-        after = _after(before, source, listing, report, state, reason, now, pipeline.settings)
+        judged = judge(before, listing, report)
+        reason = judged.reason
+        after = _after(before, source, listing, report, judged, now, pipeline.settings)
         sources.save_pass(conn, after)
+        if after.baseline_at and not before.baseline_at:
+            captures.end_baseline(conn, source.id)
         told = [_event(pipeline.settings, source, after, reason, now)] if after.state != before.state else []
         recorded = events.record_events(conn, told)
         queueing.queue_messages(conn, pipeline.settings, recorded, now)
     return len(recorded)
 
 
-def judge(before: SourceState, listing: Listing, report: PassReport) -> tuple[State, str]:
-    """The source's state after a pass, and why. One bad page among good ones is no trouble of the source."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A source's state after a pass, why, and whether the pass counts as a success."""
+
+    state: State
+    reason: str = ""
+    good: bool = True
+
+
+def judge(before: SourceState, listing: Listing, report: PassReport) -> Judgement:
+    """How a source is after a pass. One bad page among good ones is no trouble of the source."""
     if listing.blocked or (report.blocked and not _any_good(report)):
-        return "blocked", report.error or "blocked"
+        return Judgement("blocked", report.error or "blocked", good=False)
     if listing.error or (report.failed and not _any_good(report)):
         failing = before.failures + 1 >= FAILURES_TOLD or before.state == "failing"
-        return ("failing" if failing else before.state), report.error or "failed"
+        return Judgement("failing" if failing else before.state, report.error or "failed", good=False)
     if before.productive_items >= DRIFTED_ROWS and listing.rows == 0 and not listing.is_document:
-        return "drifted", ""
-    return "ok", ""
+        return Judgement("drifted")
+    return Judgement("ok")
 
 
 def _any_good(report: PassReport) -> bool:
@@ -76,24 +88,23 @@ def _after(
     source: Source,
     listing: Listing,
     report: PassReport,
-    state: State,
-    reason: str,
+    judged: Judgement,
     now: datetime,
     settings: Settings,
 ) -> SourceState:
-    good = state in ("ok", "drifted") and not listing.error
+    # What the first pass met is known from its list on, even where it could not be read yet.
+    ends_baseline = listing.complete and not listing.error
     return replace(
         before,
         url=source.url,
-        state=state,
-        # A pass that read nothing is no baseline: what it did not see would later look as if it had just appeared.
-        baseline_at=before.baseline_at or (now if good and not report.blocked else None),
+        state=judged.state,
+        baseline_at=before.baseline_at or (now if ends_baseline else None),
         last_pass_at=now,
-        last_success_at=now if good else before.last_success_at,
+        last_success_at=now if judged.good else before.last_success_at,
         next_due_at=next_pass(source, now, settings),
-        failures=0 if good else before.failures + 1,
+        failures=0 if judged.good else before.failures + 1,
         productive_items=listing.rows or before.productive_items,
-        last_error=report.error or (reason or None),
+        last_error=report.error or judged.reason or None,
         cms=listing.cms or before.cms,
     )
 

@@ -11,9 +11,11 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 import structlog
 
 from crawler.addresses import same_site
@@ -23,8 +25,9 @@ from pledgewatch import health
 from pledgewatch.pipeline import Errand, Pipeline, Visit
 from pledgewatch.reading import READER, Original, content_type, detail_rules, read_page
 from pledgewatch.settings import Source
-from storage import captures, documents
+from storage import captures, documents, sources
 from storage.addresses import normal_address
+from storage.captures import Page
 from storage.records import Capture, ListItem, ListPage
 
 log = structlog.get_logger(__name__)
@@ -35,6 +38,9 @@ VISITS_AT_ONCE = 8
 
 #: Blocked answers in a row after which a pass gives up: knocking on is what gets an address banned.
 BLOCKED_IN_A_ROW = 3
+
+#: Passes in which a further list page that fails is tried again. Until then its rows may yet come.
+LIST_TRIES = 3
 
 _ALL = 1_000_000_000  # documents of a source that are read again in every pass, for `recheck = "all"`
 
@@ -79,14 +85,23 @@ class PassReport:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the list pages of a pass gave. `blocked` and `error` say why there is nothing."""
+    """What the list pages of a pass gave. `blocked` and `error` say why there is nothing.
+
+    `missing` says why a further page could not be read; the list is not `complete` while that page may yet come.
+    """
 
     items: tuple[ListItem, ...] = ()
-    rows: int = 0  # before the operator's patterns were applied
+    unwanted: tuple[ListItem, ...] = ()
+    missing: str | None = None
+    complete: bool = True
     is_document: bool = False
     blocked: bool = False
     error: str | None = None
     cms: str | None = None
+
+    @property
+    def rows(self) -> int:
+        return 0 if self.is_document else len(self.items) + len(self.unwanted)
 
 
 async def pass_over(pipeline: Pipeline, source: Source) -> PassReport:
@@ -101,14 +116,17 @@ async def pass_over(pipeline: Pipeline, source: Source) -> PassReport:
     try:
         async with asyncio.timeout(pipeline.settings.crawl.pass_limit.total_seconds()):
             listing = await _read_lists(pipeline, source)
-            if not listing.error:
-                await _visit_all(pipeline, source, listing, report)
+            if not listing.error and not await _visit_all(pipeline, source, listing, report):
+                listing = replace(listing, blocked=True)
     except TimeoutError:
         listing = replace(listing, error=f"time-limit: the pass took longer than {pipeline.settings.crawl.pass_limit}")
     if listing.error:
         report.fail(listing.error)
         report.blocked += listing.blocked
         report.failed += not listing.blocked
+    if listing.missing:
+        report.fail(listing.missing)
+        report.failed += 1
     report.events += health.finish_pass(pipeline, source, listing, report)
     report.seconds = round(time.monotonic() - started, 3)
     log.info("pass", **{name: value for name, value in asdict(report).items() if value not in (0, None)})
@@ -123,29 +141,47 @@ async def _read_lists(pipeline: Pipeline, source: Source) -> Listing:
     items: list[ListItem] = []
     url: str | None = source.url
     cms: str | None = None
-    for number in range(_pages_to_read(pipeline, source)):
+    missing: str | None = None
+    baseline = pipeline.is_baseline(source)
+    # A source that publishes more than one page between two passes is read on until a page is known.
+    for number in range(source.paging.pages if baseline else max(10, source.paging.pages)):
         if url is None:
             break
         capture, page = await _read_list(pipeline, source, url)
         if capture.outcome not in ("ok", "not_modified"):
             if number == 0:
                 return Listing(blocked=capture.outcome == "blocked", error=f"list: {capture.reason}")
-            log.warning("list page not read", source=source.id, url=url, reason=capture.reason)
+            # A page that is not there is the list's end: some systems name one page too many.
+            missing = None if capture.outcome == "gone" else f"list: {url}: {capture.reason}"
             break
-        if number == 0 and await asyncio.to_thread(is_document, source, capture, page):
+        if number == 0 and await _shows_a_document(pipeline, source, capture, page):
             return Listing(items=(ListItem("", source.url),), is_document=True)
         cms = cms or page.cms
         fresh = _rows_not_in(page, items)
         items += fresh
-        if not fresh or not _any_unknown(pipeline, fresh):
+        if not fresh or not (baseline or _leads_on(pipeline, source, fresh)):
             break
         url = page.next
-    return Listing(items=tuple(wanted(source, items)), rows=len(items), cms=cms)
+    chosen = wanted(source, items)
+    unwanted = [item for item in items if item not in chosen and len(item.url.encode()) <= captures.URL_LIMIT]
+    return Listing(tuple(chosen), tuple(unwanted), missing, _is_complete(pipeline, source, missing), cms=cms)
 
 
-def _pages_to_read(pipeline: Pipeline, source: Source) -> int:
-    # A source that publishes more than one page between two passes is read on until a page is known.
-    return source.paging.pages if pipeline.is_baseline(source) else max(10, source.paging.pages)
+def _leads_on(pipeline: Pipeline, source: Source, items: Sequence[ListItem]) -> bool:
+    """Whether more that is new may stand behind these rows, now or since a further page could not be read."""
+    with pipeline.database.read() as conn:
+        known = captures.known_addresses(conn, [item.url for item in items])
+        return len(known) < len(items) or bool(captures.lists_to_retry(conn, source.id, LIST_TRIES))
+
+
+def _is_complete(pipeline: Pipeline, source: Source, missing: str | None) -> bool:
+    """Whether no list page is waited for. One that the list leads to no more is forgotten."""
+    with pipeline.database.read() as conn:
+        waiting = captures.lists_to_retry(conn, source.id, LIST_TRIES)
+    if waiting and missing is None:
+        with pipeline.database.begin() as conn:
+            captures.give_up_lists(conn, waiting)
+    return not waiting or missing is None
 
 
 async def _read_list(pipeline: Pipeline, source: Source, url: str) -> tuple[Capture, ListPage]:
@@ -166,14 +202,10 @@ async def _parsed(source: Source, capture: Capture) -> ListPage:
 
 
 def _rows_not_in(page: ListPage, known: Sequence[ListItem]) -> list[ListItem]:
-    """Neighbouring list pages overlap on some systems: rows already seen are dropped."""
+    """Neighbouring list pages overlap on some systems, pinned rows stand twice: rows already seen are dropped."""
     seen = {normal_address(item.url) for item in known}
-    return [item for item in page.items if normal_address(item.url) not in seen]
-
-
-def _any_unknown(pipeline: Pipeline, items: Sequence[ListItem]) -> bool:
-    with pipeline.database.read() as conn:
-        return any(captures.page_by_url(conn, item.url) is None for item in items)
+    first = {normal_address(item.url): item for item in reversed(page.items)}
+    return [item for item in page.items if first[key := normal_address(item.url)] is item and key not in seen]
 
 
 def wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
@@ -214,6 +246,15 @@ def list_rules(source: Source) -> ListRules:
 _DATA_LISTS = frozenset({"jcms", "feed", "json", "script", "jpaas", "govcn"})
 
 
+async def _shows_a_document(pipeline: Pipeline, source: Source, capture: Capture, page: ListPage) -> bool:
+    """`is_document`, but a source that was a list before stays one: without its rows it has drifted."""
+    with pipeline.database.read() as conn:
+        state = sources.source_state(conn, source.id)
+    if source.kind == "auto" and state and state.productive_items:
+        return False
+    return await asyncio.to_thread(is_document, source, capture, page)
+
+
 def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
     """Whether a source's address is one document and not a list of them.
 
@@ -238,8 +279,8 @@ def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
 # --- documents -------------------------------------------------------------------------------------------------
 
 
-async def _visit_all(pipeline: Pipeline, source: Source, listing: Listing, report: PassReport) -> None:
-    """Visit the new rows and the known documents that are due, a few at a time, and count."""
+async def _visit_all(pipeline: Pipeline, source: Source, listing: Listing, report: PassReport) -> bool:
+    """Visit the new rows and the known documents that are due, a few at a time, and count; False if it gave up."""
     errands = iter(_plan(pipeline, source, listing))
     blocked_in_a_row = 0
 
@@ -255,18 +296,45 @@ async def _visit_all(pipeline: Pipeline, source: Source, listing: Listing, repor
     async with asyncio.TaskGroup() as group:
         for _ in range(VISITS_AT_ONCE):
             group.create_task(work())
+    return next(errands, None) is None
 
 
 def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> list[Errand]:
-    """New rows first, then the known documents whose turn it is (`recheck`): silent edits leave no trace on a list."""
+    """New rows first, then the known documents whose turn it is (`recheck`): silent edits leave no trace on a list.
+
+    The longest unread comes first and what failed comes last, so that a pass that ends early always gets on.
+    """
     newest = {"auto": 100, "all": _ALL}.get(str(source.recheck), source.recheck)
     assert isinstance(newest, int)
     with pipeline.database.begin() as conn:
-        rows = captures.pages_for(conn, [item.url for item in listing.items], source.id, "document")
+        rows = _rows(conn, source, listing)
         due = captures.due_documents(conn, source.id, pipeline.clock(), newest)
-        chosen = {url: page for url, page in rows.items() if page.document_id is None}
+        chosen = {page.url: page for page in rows.values() if page.document_id is None}
         for page in due:
             chosen.setdefault(page.url, page)
         quiet = documents.quiet_documents(conn, [page.id for page in chosen.values()], READER)
     titles = {item.url: item.title for item in listing.items}
-    return [Errand(ListItem(titles.get(url, ""), url), page, quiet.get(page.id)) for url, page in chosen.items()]
+    return [
+        Errand(ListItem(titles.get(page.url, ""), page.url), page, quiet.get(page.id))
+        for page in sorted(chosen.values(), key=_turn)
+    ]
+
+
+def _rows(conn: sa.Connection, source: Source, listing: Listing) -> dict[str, Page]:
+    """The pages of the wanted rows; what the list says of known documents is written down with them."""
+    captures.pages_for(conn, [item.url for item in listing.unwanted], source.id, "unwanted")
+    urls = [item.url for item in listing.items]
+    rows = captures.pages_for(conn, urls, source.id, "document")
+    if late := [page.id for page in rows.values() if page.kind == "unwanted"]:
+        captures.want(conn, late)
+    state = sources.source_state(conn, source.id)
+    if state and state.baseline_at:
+        # Not earlier: what changes in a baseline is told to nobody.
+        documents.adopt(conn, source.id, urls)
+        captures.follow_list(conn, source.id, urls)
+    return rows
+
+
+def _turn(page: Page) -> tuple[bool, bool, datetime]:
+    asked = page.last_fetched_at
+    return page.failures > 0, asked is not None, asked or datetime.min.replace(tzinfo=UTC)

@@ -47,6 +47,8 @@ _EXPECTED: dict[PageKind, Expectation] = {
     "list": "list",
     "api": "list",
     "document": "document",
+    "unwanted": "document",
+    "backlog": "document",
     "part": "document",
     "attachment": "attachment",
 }

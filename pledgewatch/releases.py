@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +18,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from crawler.document import ATTACHED
+from crawler.attachments import is_attachment_line
+from crawler.document import full_text
 from monitors import rules
 from monitors.changes import align, compare_measures
 from pledgewatch import queueing
@@ -33,6 +36,7 @@ from pledgewatch.reading import (
 )
 from pledgewatch.settings import Settings, Source
 from storage import archive, captures, documents, events, sources
+from storage.addresses import normal_address
 from storage.captures import Page
 from storage.database import Database
 from storage.documents import StoredDocument, StoredVersion
@@ -46,6 +50,8 @@ GONE_PASSES = 2  # a document is withdrawn when it was gone this many passes in 
 
 _META = ("title", "doc_number", "index_number", "publisher", "published_on", "issued_on", "status")
 _ENDED = ("expired", "repealed")
+_WORDED = ("title", "doc_number", "index_number", "publisher")  # compared without signs and width
+_UNSEEN = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u00ad]+")
 _REGION = re.compile(r"^[\u4e00-\u9fff]{2,9}?(?:市|自治州|州|盟|区|县|旗)")
 
 
@@ -103,9 +109,9 @@ def known_at(conn: sa.Connection, page: Page) -> Known | None:
     if document is None or mark is None:
         return None
     # Only the address at which a document is read stands for its attachments as well.
-    own = captures.parts_of(conn, document.id) if document.url == page.url else []
-    parts = tuple(Part("page" if p.kind == "part" else "file", "", p.url) for p in own)
-    settled = {page.url: page.settled_sha256, **{p.url: p.settled_sha256 for p in own}}
+    own = documents.asked_parts(conn, document.id) if document.url == page.url else ()
+    parts = tuple(Part(p.kind, p.name, p.url) for p in own)
+    settled = {page.url: page.settled_sha256, **{p.url: p.sha256 for p in own}}
     return Known(document, parts, settled, mark.reader == READER)
 
 
@@ -128,14 +134,14 @@ def see(conn: sa.Connection, scene: Scene, known: Known) -> Outcome:
 def commit_gone(database: Database, scene: Scene) -> Outcome:
     """The page is not there. Its document is withdrawn when that repeats, unless it stands elsewhere as well."""
     with database.begin() as conn:
-        page = captures.page_by_url(conn, scene.page.url)
-        document = documents.document_by_id(conn, page.document_id) if page and page.document_id else None
-        if page is None or document is None or document.url != page.url or document.state != "live":
+        page = captures.lock_page(conn, scene.page.id)
+        document = documents.document_by_id(conn, page.document_id) if page.document_id else None
+        if document is None or document.url != page.url or document.state != "live":
             return "unread", 0
         if page.gone_passes < GONE_PASSES:
             return "unread", 0
         if elsewhere := captures.other_address(conn, document.id, page.url):
-            documents.move_document(conn, document.id, elsewhere)
+            captures.move_document(conn, document.id, elsewhere)
             return "unread", 0
         return "withdrawn", len(_change_state(conn, scene, document, "withdrawn", ("gone",)))
 
@@ -148,6 +154,8 @@ def _change_state(
     reasons: Sequence[str],
 ) -> list[Event]:
     documents.set_state(conn, document.id, "withdrawn" if step == "withdrawn" else "live")
+    if document.status in _ENDED:
+        return []  # it was withdrawn when it was declared 失效; its page may come and go
     version = documents.latest_version(conn, document.id)
     number = version.number if version else None
     occasion = _occasion(scene, document, (number, number), baseline=False)
@@ -168,6 +176,7 @@ def commit_release(database: Database, scene: Scene, release: Release) -> Outcom
         # Outside of the transaction that compares: reading a long PDF again takes its time.
         read_again(database, scene.settings, known, version)
     with database.begin() as conn:
+        captures.lock_page(conn, scene.page.id)
         known = _document_of(conn, scene, release)
         if known is None:
             return _publish(conn, scene, release)
@@ -208,8 +217,8 @@ def _same_document(version: StoredVersion, reading: Reading) -> bool:
     return (one in other or other in one) and not compare_measures(version.measures, reading.measures)
 
 
-def _bare(title: str) -> str:
-    return re.sub(r"\W", "", title)
+def _bare(words: str) -> str:
+    return re.sub(r"\W", "", unicodedata.normalize("NFKC", words))
 
 
 def _keys(scene: Scene, document: Document) -> tuple[str, ...]:
@@ -253,12 +262,10 @@ def _publish(conn: sa.Connection, scene: Scene, release: Release) -> Outcome:
 
 
 def _is_baseline(conn: sa.Connection, scene: Scene) -> bool:
-    """Whether the document belongs to the source's first pass, even if it could be read only later."""
+    """Whether the document was there before anything was to be told, even if it could be read only now."""
     state = sources.source_state(conn, scene.source.id)
-    if state is None or state.baseline_at is None:
-        return True
-    first = captures.first_capture_at(conn, scene.page.id)
-    return first is not None and first <= state.baseline_at
+    page = captures.page_by_url(conn, scene.page.url)
+    return state is None or state.baseline_at is None or (page is not None and page.kind == "backlog")
 
 
 def _compare_elsewhere(
@@ -266,7 +273,7 @@ def _compare_elsewhere(
 ) -> Outcome:
     """A further address of a known document. As long as it gives the same figures it is only that."""
     if _same_document(version, release.reading):
-        captures.settle(conn, known.id, {scene.page.url: release.page_sha256})
+        captures.settle(conn, scene.page.id, known.id, release.page_sha256)
         documents.touch(conn, known.id, scene.now)
         return "unchanged", 0
     captures.detach_page(conn, scene.page.id)
@@ -276,15 +283,21 @@ def _compare_elsewhere(
 def _compare(
     conn: sa.Connection, scene: Scene, release: Release, known: StoredDocument, version: StoredVersion
 ) -> Outcome:
-    reading = _carried(version.document, release.reading)
+    reading = _carried(version.document, release.reading, scene.source.region)
     release = replace(release, reading=reading)
-    comparable = _without_late_files(version.document, reading)
+    documents.add_keys(conn, known.id, _keys(scene, reading.document))
+    comparable = reading
+    if version.mark.baseline:  # who was told of a document without its file is to be told of the file
+        comparable = _without_late_files(version.document, reading, scene.source.region)
     fields = changed_fields(version.document, comparable)
+    if _is_first_look(conn, scene) and not compare_measures(version.measures, comparable.measures):
+        fields = ()
     came_back = known.state == "withdrawn"
     if not fields:
         if _differs(version, reading):
-            documents.replace_reading(conn, version.id, _stored(release))
-        _settle(conn, release, known.id, scene.page.url)
+            again = documents.replace_reading(conn, version.id, _stored(release), release.capture_id)
+            _keep_threads(conn, scene.settings, known, version, again)
+        captures.settle(conn, scene.page.id, known.id, release.page_sha256)
         documents.touch(conn, known.id, scene.now)
         return "unchanged", len(_change_state(conn, scene, known, "restored", ())) if came_back else 0
     newer = _add_version(conn, scene, release, known.id, baseline=False)
@@ -294,6 +307,24 @@ def _compare(
     if came_back:
         documents.set_state(conn, known.id, "live")
     return "revised", len(_record(conn, scene, found))
+
+
+def _is_first_look(conn: sa.Connection, scene: Scene) -> bool:
+    """Whether the document has just moved to this address: another edition of it is only news by its figures."""
+    page = captures.page_by_url(conn, scene.page.url)
+    return page is not None and page.settled_sha256 is None
+
+
+def _keep_threads(
+    conn: sa.Connection, settings: Settings, document: StoredDocument, older: StoredVersion, newer: StoredVersion
+) -> None:
+    """Let the statements of a better reading belong to what they belonged to; new ones are threaded as ever."""
+    thread(conn, settings, document, newer.statements, _inherited(older, newer), newer.mark.created_at)
+
+
+def _inherited(older: StoredVersion, newer: StoredVersion) -> dict[int, str | None]:
+    pairs = align(older.measures, newer.measures)
+    return {newer.statements[j].id: older.statements[i].tracked_id for i, j in pairs if i is not None and j is not None}
 
 
 def _revision_events(
@@ -306,18 +337,16 @@ def _revision_events(
     fields: Sequence[str],
     came_back: bool,
 ) -> tuple[Event, ...]:
-    pairs = align(older.measures, newer.measures)
-    inherited = {
-        newer.statements[j].id: older.statements[i].tracked_id for i, j in pairs if i is not None and j is not None
-    }
-    threading = thread(conn, scene.settings, document, newer.statements, inherited, scene.now)
+    threading = thread(conn, scene.settings, document, newer.statements, _inherited(older, newer), scene.now)
     refs = {**threading.refs_of(older.statements), **threading.refs_of(newer.statements)}
     changes = compare_measures(older.measures, comparable.measures)
     occasion = _occasion(scene, document, (older.number, newer.number), _is_unfinished_baseline(conn, scene))
     found: list[Event] = []
-    step = _status_step(older.document.status, newer.document.status) or ("restored" if came_back else None)
+    declared = _status_step(older.document.status, newer.document.status)
+    step = declared or ("restored" if came_back and newer.document.status not in _ENDED else None)
     if step:
-        found += rules.document_events(occasion, step, measures=newer.measures, reasons=("status",))
+        reasons = ("status",) if declared else ()
+        found += rules.document_events(occasion, step, measures=newer.measures, reasons=reasons)
     if set(fields) != {"status"} or not step:
         found += rules.document_events(
             occasion, "revised", changes=changes, measures=newer.measures, refs=refs, reasons=fields
@@ -328,8 +357,9 @@ def _revision_events(
 
 
 def _is_unfinished_baseline(conn: sa.Connection, scene: Scene) -> bool:
+    # Not the baseline itself: one that begins anew, for another list, leaves known documents watched.
     state = sources.source_state(conn, scene.source.id)
-    return state is None or state.baseline_at is None
+    return state is None or state.last_success_at is None
 
 
 def _status_step(before: str, after: str) -> rules.DocumentStep | None:
@@ -348,45 +378,73 @@ def changed_fields(before: Document, after: Reading) -> tuple[str, ...]:
     `before.text` is the whole text. A field that was not known before is filled in, not changed.
     """
     now = after.document
-    fields = _changed_texts(before.text, after.text)
-    fields += [
-        name for name in _META if _is_known(getattr(before, name)) and getattr(before, name) != getattr(now, name)
-    ]
-    if _textless(before.attachments) != _textless(now.attachments):
+    fields = ["text"] if _squeezed(_own_text(before)) != _squeezed(_own_text(now.with_text(after.text))) else []
+    fields += [name for name in _META if _is_changed(name, getattr(before, name), getattr(now, name))]
+    if _said_by_files(before) != _said_by_files(now):
         fields.append("attachments")
-    return tuple(dict.fromkeys(fields))
+    return tuple(fields)
 
 
-def _changed_texts(before: str, after: str) -> list[str]:
-    """Which halves of the whole text differ: the page's own, or what its files say."""
-    (old, *old_files), (new, *new_files) = (text.split(ATTACHED) for text in (before, after))
-    return ["text"] * (old != new) + ["attachments"] * (old_files != new_files)
+def _is_changed(name: str, before: object, after: object) -> bool:
+    if isinstance(before, str) and isinstance(after, str) and name in _WORDED:
+        before, after = _bare(before), _bare(after)
+        if name == "publisher" and (before in after or after in before):
+            return False  # templates add an office, or what stands beside it
+    return _is_known(before) and before != after
+
+
+def _own_text(document: Document) -> str:
+    """What the page itself says, out of the whole text, which ends with what its files say. Links to files are not."""
+    own = document.text.removesuffix(full_text(document)[len(document.text) :])
+    return "\n".join(line for line in own.split("\n") if not is_attachment_line(line, document.attachments))
+
+
+def _said_by_files(document: Document) -> Counter[str]:
+    """What the files say, in whatever order and by whatever name; those without text count by their bytes."""
+    return Counter(_squeezed(a.text or "") or a.sha256 or "" for a in document.attachments if a.kind == "file")
+
+
+def _squeezed(text: str) -> str:
+    """A text without white space and signs that do not show: another template breaks and indents its lines anew."""
+    return _UNSEEN.sub("", text)
 
 
 def _is_known(value: object) -> bool:
     return value not in (None, "", "unknown")
 
 
-def _textless(attachments: Sequence[Attachment]) -> set[str]:
-    """Files that cannot be compared by their text are compared by their bytes."""
-    return {a.sha256 for a in attachments if a.kind == "file" and not a.text and a.sha256}
+def _carried(before: Document, reading: Reading, region: str) -> Reading:
+    """A field that was known and is missing now is carried on: templates lose fields, documents do not.
 
-
-def _carried(before: Document, reading: Reading) -> Reading:
-    """A field that was known and is missing now is carried on: templates lose fields, documents do not."""
+    So is a file that cannot be had, under whatever address the page names it now.
+    """
     now = reading.document
     lost = {n: getattr(before, n) for n in _META if not _is_known(getattr(now, n)) and _is_known(getattr(before, n))}
-    return replace(reading, document=replace(now, **lost)) if lost else reading
+    known = replace(reading, document=replace(now, **lost)) if lost else reading
+    files = tuple(_as_before(before, a) for a in now.attachments)
+    return known if files == now.attachments else measure(replace(known.document, attachments=files), region)
 
 
-def _without_late_files(before: Document, reading: Reading) -> Reading:
+def _as_before(before: Document, attachment: Attachment) -> Attachment:
+    if attachment.sha256 is not None or attachment.error is None:
+        return attachment
+    kept = next((a for a in before.attachments if a.sha256 and _is_one_file(a, attachment)), None)
+    return replace(attachment, text=kept.text, sha256=kept.sha256) if kept else attachment
+
+
+def _is_one_file(one: Attachment, other: Attachment) -> bool:
+    same_name = bool(one.name) and one.name == other.name
+    return one.kind == other.kind and (same_name or normal_address(one.url) == normal_address(other.url))
+
+
+def _without_late_files(before: Document, reading: Reading, region: str) -> Reading:
     """The reading without files that could not be had before: fetching one at last revises nothing."""
-    unread = {a.url for a in before.attachments if a.error is not None and a.text is None}
-    late = [a for a in reading.document.attachments if a.url in unread and a.text is not None]
+    unread = [a for a in before.attachments if a.error is not None and a.text is None]
+    late = [a for a in reading.document.attachments if a.text is not None and any(_is_one_file(a, u) for u in unread)]
     if not late:
         return reading
-    kept = tuple(a for a in reading.document.attachments if a not in late)
-    return measure(replace(reading.document, attachments=kept))
+    files = tuple(replace(a, text=None, sha256=None) if a in late else a for a in reading.document.attachments)
+    return measure(replace(reading.document, attachments=files), region)
 
 
 def _differs(version: StoredVersion, reading: Reading) -> bool:
@@ -420,12 +478,8 @@ def _add_version(
     version = documents.add_version(
         conn, document_id, _stored(release), capture_id=release.capture_id, now=scene.now, baseline=baseline
     )
-    _settle(conn, release, document_id, scene.page.url)
+    captures.settle(conn, scene.page.id, document_id, release.page_sha256)
     return version
-
-
-def _settle(conn: sa.Connection, release: Release, document_id: int, url: str) -> None:
-    captures.settle(conn, document_id, {url: release.page_sha256, **{p.url: p.sha256 for p in release.parts}})
 
 
 def _occasion(
@@ -460,12 +514,11 @@ def read_again(
     original = Original(body, capture.final_url, content_type(source, capture.headers))
     selectors = detail_rules(source)
     outline = read_page(original, selectors)
-    reading = read_whole(outline, bodies, selectors, source.region if source else "")
-    reading = _carried(version.document, reading)
+    region = source.region if source else ""
+    reading = _carried(version.document, read_whole(outline, bodies, selectors, region), region)
     with database.begin() as conn:
         again = documents.replace_reading(conn, version.id, _stored_reading(reading, version.attachment_captures))
-        kept = {s.id: s.tracked_id for s in again.statements if s.tracked_id}
-        thread(conn, settings, document, again.statements, kept, again.mark.created_at)
+        _keep_threads(conn, settings, document, version, again)
     return again
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -25,7 +25,9 @@ from storage.errors import StorageError
 from storage.records import Capture, Outcome
 from storage.tables import captures, documents, pages, sources
 
-PageKind = Literal["list", "document", "attachment", "part", "api"]  # a part is a further page of an article
+#: A "part" is a further page of an article. "unwanted" rows stood on a list and matched no pattern; "backlog" pages
+#: were known before anything of them was to be told, and what they publish is history.
+PageKind = Literal["list", "document", "attachment", "part", "api", "unwanted", "backlog"]
 
 URL_LIMIT = 2000  # bytes; no browser or index takes much more
 UNREAD_TRIES = 10  # failures after which a page that never became a document is left alone
@@ -86,14 +88,73 @@ def page_for(conn: sa.Connection, url: str, source: str, kind: PageKind) -> Page
 
 
 def pages_for(conn: sa.Connection, urls: Iterable[str], source: str, kind: PageKind) -> dict[str, Page]:
-    """`page_for` for all rows of a list at once: URL → page, in the order given."""
+    """`page_for` for all rows of a list at once: URL → page, in the order given.
+
+    A row whose page was known by another spelling of its address (a new token, https) is that page: it follows the
+    list to the new spelling, or keeps its own where it belongs to another source.
+    """
     wanted = list(dict.fromkeys(urls))
     found = _pages_at(conn, wanted)
-    missing = [url for url in wanted if url not in found]
-    if missing:
+    if missing := [url for url in wanted if url not in found]:
+        found |= _respelled(conn, missing, {page.id for page in found.values()}, source)
+    if missing := [url for url in missing if url not in found]:
         _insert_pages(conn, missing, source, kind)
         found |= _pages_at(conn, missing)
     return {url: found[url] for url in wanted}
+
+
+def _respelled(conn: sa.Connection, urls: list[str], taken: set[int], source: str) -> dict[str, Page]:
+    by_key = {normal_address(url): url for url in reversed(urls)}
+    found: dict[str, Page] = {}
+    keys = list(by_key)
+    for start in range(0, len(keys), 500):
+        at = pages.c.normal_url.in_(keys[start : start + 500])
+        for row in conn.execute(_PAGES.add_columns(pages.c.normal_url).where(at, _ROW).order_by(pages.c.id)).all():
+            url = by_key[row.normal_url]
+            page = Page(**{name: row._mapping[name] for name in Page.__slots__})
+            if url not in found and page.id not in taken:
+                found[url] = _respell(conn, page, url) if page.source == source else page
+    return found
+
+
+def _respell(conn: sa.Connection, page: Page, url: str) -> Page:
+    # What a server said of one spelling need not hold for another, so the next request is without conditions.
+    moved = {"url": url, "etag": None, "last_modified": None}
+    conn.execute(pages.update().where(pages.c.id == page.id).values(moved))
+    conn.execute(documents.update().where(documents.c.url == page.url).values(url=url))
+    return replace(page, url=url, etag=None, last_modified=None)
+
+
+def want(conn: sa.Connection, page_ids: Iterable[int]) -> None:
+    """These rows had not been wanted before and are now, after a change of the patterns: they are history."""
+    conn.execute(pages.update().where(pages.c.id.in_(list(page_ids)), _UNWANTED).values(kind="backlog"))
+
+
+def end_baseline(conn: sa.Connection, source: str) -> None:
+    """What the source's first pass met and could not read is history, whenever it can be read."""
+    unread = sa.and_(pages.c.source_id == source, pages.c.kind == "document", pages.c.document_id.is_(None))
+    conn.execute(pages.update().where(unread).values(kind="backlog"))
+
+
+def known_addresses(conn: sa.Connection, urls: Iterable[str]) -> set[str]:
+    """Which of these addresses are known, by this or another spelling; as keys of `normal_address`."""
+    keys = list({normal_address(url) for url in urls})
+    found: set[str] = set()
+    for start in range(0, len(keys), 500):
+        known = sa.select(pages.c.normal_url).where(pages.c.normal_url.in_(keys[start : start + 500]))
+        found |= set(conn.execute(known).scalars())
+    return found
+
+
+def lists_to_retry(conn: sa.Connection, source: str, tries: int) -> set[str]:
+    """The source's list pages that could not be read when they were last asked for, less than `tries` times."""
+    failed = sa.and_(pages.c.kind == "list", pages.c.failures > 0, pages.c.failures < tries)
+    return set(conn.execute(sa.select(pages.c.url).where(pages.c.source_id == source, failed)).scalars())
+
+
+def give_up_lists(conn: sa.Connection, urls: Iterable[str]) -> None:
+    """No list leads to these list pages any more."""
+    conn.execute(pages.update().where(pages.c.url.in_(list(urls))).values(failures=0))
 
 
 def page_by_url(conn: sa.Connection, url: str) -> Page | None:
@@ -107,29 +168,45 @@ def attach_page(conn: sa.Connection, page_id: int, document_id: int) -> None:
     conn.execute(pages.update().where(pages.c.id == page_id).values(document_id=document_id))
 
 
-def parts_of(conn: sa.Connection, document_id: int) -> list[Page]:
-    """The attachments, and further pages, that belong to a document as it was last read."""
-    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind.in_(("attachment", "part")))
-    return [_page(row) for row in conn.execute(_PAGES.where(mine).order_by(pages.c.id))]
+def lock_page(conn: sa.Connection, page_id: int) -> Page:
+    """The page as it is now, kept from other workers until the transaction ends."""
+    return _page(conn.execute(_PAGES.where(pages.c.id == page_id).with_for_update()).one())
 
 
-def settle(conn: sa.Connection, document_id: int, bodies: Mapping[str, str | None]) -> None:
-    """Say which bytes the document was compared with: URL → hash, for its page and all its parts.
+def settle(conn: sa.Connection, page_id: int, document_id: int, sha256: str) -> None:
+    """Say with which of the page's bytes the document was compared.
 
-    Written in the transaction of the comparison, so that a change that was captured but not yet compared is
-    still found after a restart. Parts that the document has no more are let go.
+    Written in the transaction of the comparison, so that a change that was captured but not yet compared is still
+    found after a restart. The bytes of the document's parts stand in its version.
     """
-    mine = sa.and_(pages.c.document_id == document_id, pages.c.kind.in_(("attachment", "part")))
-    conn.execute(pages.update().where(mine, pages.c.url.not_in(bodies)).values(document_id=None))
-    for url, sha in bodies.items():
-        conn.execute(pages.update().where(pages.c.url == url).values(document_id=document_id, settled_sha256=sha))
+    compared = {"document_id": document_id, "settled_sha256": sha256}
+    conn.execute(pages.update().where(pages.c.id == page_id).values(compared))
 
 
 def other_address(conn: sa.Connection, document_id: int, url: str) -> str | None:
     """Another address at which the document was seen and is not gone."""
-    here = sa.and_(pages.c.document_id == document_id, pages.c.kind == "document", pages.c.url != url)
-    found = sa.select(pages.c.url).where(here, pages.c.gone_passes == 0).order_by(pages.c.id).limit(1)
-    return conn.execute(found).scalar()
+    here = sa.and_(pages.c.document_id == document_id, pages.c.url != url, pages.c.gone_passes == 0)
+    return conn.execute(sa.select(pages.c.url).where(here).order_by(pages.c.id).limit(1)).scalar()
+
+
+def follow_list(conn: sa.Connection, source: str, urls: list[str]) -> None:
+    """Read a source's documents where its list now leads to, if it leads no more to where they were read."""
+    for start in range(0, len(urls), 500):
+        moved = conn.execute(
+            sa.select(documents.c.id, documents.c.url, pages.c.url.label("listed"))
+            .join(pages, pages.c.document_id == documents.c.id)
+            .where(pages.c.url.in_(urls[start : start + 500]), pages.c.url != documents.c.url)
+            .where(documents.c.source_id == source, pages.c.gone_passes == 0)
+        ).all()
+        for row in moved:
+            if row.url not in urls:
+                move_document(conn, row.id, row.listed)
+
+
+def move_document(conn: sa.Connection, document_id: int, url: str) -> None:
+    """Read the document at another of its addresses from now on. There, nothing has been compared yet."""
+    conn.execute(documents.update().where(documents.c.id == document_id).values(url=url))
+    conn.execute(pages.update().where(pages.c.url == url).values(settled_sha256=None))
 
 
 def detach_page(conn: sa.Connection, page_id: int) -> None:
@@ -140,12 +217,6 @@ def detach_page(conn: sa.Connection, page_id: int) -> None:
 def settle_unreadable(conn: sa.Connection, page_id: int, sha256: str | None) -> None:
     """These bytes hold nothing that could be read: no need to try them again."""
     conn.execute(pages.update().where(pages.c.id == page_id).values(settled_sha256=sha256))
-
-
-def first_capture_at(conn: sa.Connection, page_id: int) -> datetime | None:
-    """When the page was first asked for."""
-    first = sa.select(captures.c.fetched_at).where(captures.c.page_id == page_id).order_by(captures.c.id).limit(1)
-    return conn.execute(first).scalar()
 
 
 def record_capture(conn: sa.Connection, page: Page, capture: Capture) -> int:
@@ -202,7 +273,7 @@ def due_documents(
     unread = conn.execute(
         _PAGES.where(
             pages.c.source_id == source,
-            pages.c.kind == "document",
+            pages.c.kind.in_(("document", "backlog")),
             pages.c.document_id.is_(None),
             pages.c.failures < UNREAD_TRIES,
             pages.c.gone_passes < 2,
@@ -333,6 +404,8 @@ def _page(row: AnyRow) -> Page:
 _PAGES = sa.select(
     *(pages.c.source_id.label("source") if name == "source" else pages.c[name] for name in Page.__slots__)
 )
+_UNWANTED = pages.c.kind == "unwanted"
+_ROW = pages.c.kind.in_(("document", "backlog", "unwanted"))
 _PAGE_BY_URL = _PAGES.where(pages.c.url == sa.bindparam("wanted"))
 _CAPTURES = sa.select(
     *(

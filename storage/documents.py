@@ -20,7 +20,7 @@ from storage.columns import AnyRow, storable
 from storage.database import Prepared, insert_into
 from storage.identity import normal_number, short_key
 from storage.records import Attachment, Document, DocumentRef, Figure, Measure, Status
-from storage.tables import captures, document_keys, documents, pages, statements, versions
+from storage.tables import captures, document_keys, documents, pages, sources, statements, versions
 
 DocumentState = Literal["live", "withdrawn"]
 
@@ -210,9 +210,13 @@ def set_state(conn: sa.Connection, document_id: int, state: DocumentState) -> No
     conn.execute(documents.update().where(documents.c.id == document_id).values(state=state))
 
 
-def move_document(conn: sa.Connection, document_id: int, url: str) -> None:
-    """Read the document at another of its addresses from now on."""
-    conn.execute(documents.update().where(documents.c.id == document_id).values(url=url))
+def adopt(conn: sa.Connection, source: str, urls: Sequence[str]) -> None:
+    """Watch the documents at these addresses for `source`, where theirs is not in the configuration any more."""
+    retired = sa.select(sources.c.id).where(sources.c.next_due_at.is_(None))
+    for start in range(0, len(urls), 500):
+        listed = sa.select(pages.c.document_id).where(pages.c.url.in_(urls[start : start + 500]))
+        orphans = sa.and_(documents.c.id.in_(listed), documents.c.source_id.in_(retired))
+        conn.execute(documents.update().where(orphans).values(source_id=source))
 
 
 def resolve(conn: sa.Connection, wanted: str) -> tuple[StoredDocument, ...]:
@@ -266,6 +270,13 @@ def latest_mark(conn: sa.Connection, document_id: int) -> VersionMark | None:
     return VersionMark(**row._mapping) if row else None
 
 
+def asked_parts(conn: sa.Connection, document_id: int) -> tuple[Attachment, ...]:
+    """The files and further pages that the latest version was read from or asked for, without their texts."""
+    row = conn.execute(_LATEST_PARTS, {"wanted": document_id}).first()
+    parts = (_part(data) for data in (row.attachments if row else ()))
+    return tuple(p for p in parts if p.sha256 or p.error or p.kind == "page")
+
+
 def latest_version(conn: sa.Connection, document_id: int) -> StoredVersion | None:
     """The latest version with its text and statements, or None for a document that has none yet."""
     row = conn.execute(_LATEST_VERSION, {"wanted": document_id}).first()
@@ -310,16 +321,19 @@ def add_version(
     return StoredVersion(mark, reading.document, stored, dict(reading.attachment_captures))
 
 
-def replace_reading(conn: sa.Connection, version_id: int, reading: Reading) -> StoredVersion:
-    """Put a newer reader's reading of the same bytes in place of the older one; what is stored now.
+def replace_reading(
+    conn: sa.Connection, version_id: int, reading: Reading, capture_id: int | None = None
+) -> StoredVersion:
+    """Put a better reading of what a version says in place of the older one; what is stored now.
 
-    A statement that the new reading has as well (same kind, subject and recipient, in order) keeps its
+    It is a newer reader's of the same bytes, or comes from the bytes of `capture_id`, which are the version's from
+    now on. A statement that the new reading has as well (same kind, subject and recipient, in order) keeps its
     thread.
     """
     version = version_by_id(conn, version_id)
     if version is None:
         raise LookupError(f"no version {version_id}")
-    row = _read(conn, reading, version.mark.text_sha256)
+    row = _read(conn, reading, version.mark.text_sha256) | {"capture_id": capture_id or version.mark.capture_id}
     conn.execute(versions.update().where(versions.c.id == version_id).values(row))
     latest = documents.c.latest_version_id == version_id
     if conn.execute(sa.select(documents.c.id).where(latest)).first():
@@ -334,6 +348,7 @@ def replace_reading(conn: sa.Connection, version_id: int, reading: Reading) -> S
         text_sha256=row["text_sha256"],
         fingerprint=reading.fingerprint,
         reader=reading.reader,
+        capture_id=row["capture_id"],
     )
     return StoredVersion(mark, reading.document, stored, dict(reading.attachment_captures))
 
@@ -504,10 +519,13 @@ def _document(conn: sa.Connection, row: AnyRow) -> Document:
 
 def _attachment(conn: sa.Connection, data: Mapping[str, Any]) -> Attachment:
     sha = data["text_sha256"]
+    return replace(_part(data), text=None if sha is None else get_blob(conn, sha).decode())
+
+
+def _part(data: Mapping[str, Any]) -> Attachment:
     return Attachment(
         name=data["name"],
         url=data["url"],
-        text=None if sha is None else get_blob(conn, sha).decode(),
         sha256=data["sha256"],
         error=data["error"],
         kind=data.get("kind", "file"),
@@ -534,7 +552,6 @@ _VERSIONS = sa.select(*_MARK, versions.c.meta, versions.c.attachments)
 _OF_LATEST = sa.and_(documents.c.id == sa.bindparam("wanted"), documents.c.latest_version_id == versions.c.id)
 _ONE_DOCUMENT = documents.update().where(documents.c.id == sa.bindparam("wanted"))
 _TOUCH = Prepared(_ONE_DOCUMENT.values(last_seen_at=sa.bindparam("last_seen_at")))
-_PARTS = pages.alias()
 _QUIET = (
     sa.select(pages.c.id.label("page"), documents.c.id.label("document"))
     .join(documents, sa.and_(documents.c.id == pages.c.document_id, documents.c.url == pages.c.url))
@@ -544,10 +561,11 @@ _QUIET = (
         pages.c.settled_sha256 == pages.c.last_sha256,
         documents.c.state == "live",
         versions.c.reader == sa.bindparam("reader"),
-        ~sa.exists().where(_PARTS.c.document_id == documents.c.id, _PARTS.c.kind.in_(("attachment", "part"))),
+        sa.cast(versions.c.attachments, sa.Text) == "[]",
     )
 )
 _LATEST_MARK = sa.select(*_MARK).join(documents, _OF_LATEST)
+_LATEST_PARTS = sa.select(versions.c.attachments).join(documents, _OF_LATEST)
 _LATEST_VERSION = _VERSIONS.join(documents, _OF_LATEST)
 _STATEMENTS = (
     sa.select(statements).where(statements.c.version_id == sa.bindparam("wanted")).order_by(statements.c.position)

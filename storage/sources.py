@@ -9,9 +9,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from storage.columns import AnyRow
+from storage.addresses import normal_address
+from storage.columns import AnyRow, storable
 from storage.database import insert_into
-from storage.tables import sources
+from storage.tables import documents, pages, sources
 
 State = Literal["ok", "failing", "blocked", "drifted"]
 
@@ -38,7 +39,12 @@ class SourceState:
 
 
 def sync_sources(conn: sa.Connection, urls: Mapping[str, str], now: datetime) -> None:
-    """Make the sources of the configuration (id → URL) known: new ones are due now, missing ones never."""
+    """Make the sources of the configuration (id → URL) known: new ones are due now, missing ones never.
+
+    A new id at the address of a missing source is that source under another name, and goes on with its documents.
+    A source with another address begins anew with a baseline.
+    """
+    known = {state.id: state for state in source_states(conn)}
     insert = insert_into(conn, sources)
     kept = {
         "url": insert.excluded.url,
@@ -47,9 +53,23 @@ def sync_sources(conn: sa.Connection, urls: Mapping[str, str], now: datetime) ->
     rows = [{"id": id, "url": url, "next_due_at": now} for id, url in urls.items()]
     if rows:
         conn.execute(insert.on_conflict_do_update(index_elements=["id"], set_=kept), rows)
-    known = conn.execute(sa.select(sources.c.id).where(sources.c.next_due_at.is_not(None))).scalars()
-    for id in set(known) - urls.keys():
+    for id in known.keys() - urls.keys():
         conn.execute(sources.update().where(sources.c.id == id).values(next_due_at=None))
+    missing = {normal_address(known[id].url): known[id] for id in known.keys() - urls.keys()}
+    for id, url in urls.items():
+        if id in known and normal_address(known[id].url) != normal_address(storable(url)):
+            anew = {"baseline_at": None, "productive_items": 0, "cms": None}
+            conn.execute(sources.update().where(sources.c.id == id).values(anew))
+        elif id not in known and (before := missing.get(normal_address(storable(url)))):
+            _rename(conn, before, id)
+
+
+def _rename(conn: sa.Connection, before: SourceState, id: str) -> None:
+    names = ("state", "baseline_at", "last_success_at", "failures", "productive_items", "cms")
+    kept = {name: getattr(before, name) for name in names}
+    conn.execute(sources.update().where(sources.c.id == id).values(kept))
+    for table in (documents, pages):
+        conn.execute(table.update().where(table.c.source_id == before.id).values(source_id=id))
 
 
 def source_state(conn: sa.Connection, id: str) -> SourceState | None:

@@ -94,6 +94,7 @@ class World:
     def __init__(self, folder: Path, *, database: str | None = None, config: str = "", subscribers: str | None = None):
         self.folder, self._database_url = folder, database
         self._config, self._subscribers = config, subscribers
+        self.source, self.list_path = "city", "/list.html"
         self.papers: dict[str, Paper] = {}
         self.template: Template = trs
         self.furniture = 0
@@ -103,7 +104,7 @@ class World:
 
     def __enter__(self) -> Self:
         self.site.__enter__()
-        self.site.route("/list.html", lambda asked: Reply(200, self._list().encode()))
+        self.show_list(self.list_path)
         self.site.route("/hook", self._arrived)
         self.settings: Settings = parse_settings(self.config(), str(self.folder / "config.toml"))
         self.database: Database = open_database(self.settings.storage.url)
@@ -127,14 +128,23 @@ delay = 0
 allow_private = true
 timeout = "3s"
 [[sources]]
-id = "city"
-url = "{self.site.url("/list.html")}"
+id = "{self.source}"
+url = "{self.site.url(self.list_path)}"
 region = "云川市"
 {self._config}
 {subscribers}
 """
 
+    def reconfigure(self, config: str | None = None) -> None:
+        """Go on as after an operator's change of the configuration; `config` is more of the source's table."""
+        self._config = self._config if config is None else config
+        self.settings = parse_settings(self.config(), str(self.folder / "config.toml"))
+
     # --- what the site does ---
+
+    def show_list(self, path: str, slugs: Sequence[str] | None = None, after: str = "") -> None:
+        """Serve a list of these documents, of all by default, at `path`; `after` is more of the page's body."""
+        self.site.route(path, lambda asked: Reply(200, self._list(slugs, after).encode()))
 
     def publish(self, slug: str, title: str, lines: Sequence[str], **more: str) -> None:
         self.papers[slug] = Paper(title, list(lines), **more)
@@ -153,13 +163,14 @@ region = "云川市"
     def _document(self, asked: Asked, slug: str) -> Reply:
         return Reply(200, self.template(self.papers[slug], self.furniture).encode())
 
-    def _list(self) -> str:
+    def _list(self, slugs: Sequence[str] | None = None, after: str = "") -> str:
         rows = "\n".join(
-            f'<li><a href="/{slug}.html">{escape(paper.title)}</a><span>{paper.published}</span></li>'
-            for slug, paper in self.papers.items()
+            f'<li><a href="/{slug}.html">{escape(self.papers[slug].title)}</a>'
+            f"<span>{self.papers[slug].published}</span></li>"
+            for slug in (self.papers if slugs is None else slugs)
         )
         head = '<meta charset="utf-8"><title>信息公开</title>'
-        return f"<!DOCTYPE html><html><head>{head}</head><body><ul class=list>{rows}</ul></body></html>"
+        return f"<!DOCTYPE html><html><head>{head}</head><body><ul class=list>{rows}</ul>{after}</body></html>"
 
     def _arrived(self, asked: Asked) -> Reply:
         self.bodies.append(json.loads(asked.body))

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from stock import NOW, URL, add_document, add_source, capture, reading
 
-from storage import archive, captures, documents, sources
+from storage import archive, captures, sources
 from storage.captures import Page, page_for, pages_for, record_capture, stored_bytes
 from storage.database import Database
 from storage.errors import StorageError
@@ -207,5 +207,5 @@ def test_a_document_is_read_at_one_of_its_addresses(database: Database) -> None:
         twin = page_for(conn, URL + "?twin", "mzj", "document")
         captures.attach_page(conn, twin.id, version.mark.document_id)
         assert [p.url for p in captures.due_documents(conn, "mzj", NOW)] == [URL]
-        documents.move_document(conn, version.mark.document_id, twin.url)
+        captures.move_document(conn, version.mark.document_id, twin.url)
         assert [p.url for p in captures.due_documents(conn, "mzj", NOW)] == [twin.url]
