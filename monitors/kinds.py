@@ -144,6 +144,13 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return later_money or quantity.bound != "="
     if quantity.sort == "money" and re.match(r"(?:\(含\))?(?:以上|以下)?的?部分", after):
         return True
+    if (
+        quantity.sort == "money"
+        and later_figure
+        and _DESCRIBED.match(after)
+        and _SIZE_OF.search(setting.text[setting.clause[0] : quantity.number])
+    ):
+        return True
     if quantity.sort == "money" and later_money and _earned_by(setting, quantity, after):
         return True
     if quantity.sort == "percent" and _INSTALMENT.match(after):
@@ -155,6 +162,7 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
 
 _INSTALMENT = re.compile(r"(?:[、和][\d.]+%)*的?比例(?:分[一-鿿]{1,3}年?)?(?:拨付|到位|兑现)")
 _SIZE_OF = re.compile(r"(?:收入|产值|营收|投资|销售额|纳税|税收|出口额|交易额|资产|合同额)[^,。;]{0,16}$")
+_DESCRIBED = re.compile(r"(?:以上|以下)?的[一-鿿“”]{2,16}\d")
 _EARNER = re.compile(
     r"(?:[、和及][\d.]+[万亿]*元)*(?:\(含\))?(?:以上)?的[^,。;]{0,20},?[^,。;]{0,12}(?:给予|奖励|补助|补贴|资助)"
 )
@@ -288,7 +296,7 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return True
     if _OF_AMOUNT.search(own) and (_STANDARD.search(before) or _SUBSIDY.search(before) or _SHARE_AFTER.match(after)):
         return True
-    if re.search(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息)比例[^。;]{0,24}$", before):
+    if re.search(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息|返还|奖补|奖励)比例[^。;]{0,24}$", before):
         return True
     if re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
         return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))

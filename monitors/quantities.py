@@ -164,10 +164,10 @@ _THINGS = [
 _PER_NAME = {"天": "日", "床位": "床", "度": "千瓦时", "季": "季度", "顿": "餐", "年度": "年", "学年度": "学年"}
 
 _NUMBER = re.compile(
-    r"(?=[\d一二两三四五六七八九十百千万亿翻全])(?:(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
+    r"(?=[\d一二两三四五六七八九十百千万亿翻全])(?:(?<=[的于约近超过按达、])(?P<over>[1-9])/(?P<under>\d{1,2})(?![\d/.])"
+    r"|(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
     r"|百分之(?P<percent>\d+(?:\.\d+)?|[零一二三四五六七八九十百点]+)"
     r"|(?P<parts>[二三四五六七八九十])分之(?P<share>[一二三四五六七八九两])"
-    r"|(?<=[的于约近超过按达、])(?P<over>[1-9])/(?P<under>\d{1,2})(?![\d/.])"
     r"|(?P<double>翻了?(?P<turns>[一两二三])?番)"
     r"|(?P<full>全覆盖(?=[,。;)!|\n]|$|的?目标|、(?![无零全多高常])))"
     r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十]))"
@@ -627,7 +627,9 @@ def _sort(text: str, token: _Token) -> Sort | None:
         bounded = _bound_before(text, token.start, max(0, token.start - 12))[0] != "="
         return (
             "count"
-            if bounded and _SERVICE_TIME.search(window) and not re.match(r"[内前后]", text[token.end : token.end + 1])
+            if bounded
+            and _SERVICE_TIME.search(window + text[token.end : token.end + 6])
+            and not re.match(r"[内前后]", text[token.end : token.end + 1])
             else None
         )
     return None if unit in _DURATIONS else "count"
