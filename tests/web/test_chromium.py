@@ -16,17 +16,10 @@ from servers import Reply, Site
 from world import World
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-extensions",
-]
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-extensions"),
+)
 
 HOSTILE = """</p><script>new Image().src = "{leak}/script"</script><img src="{leak}/img">
 <iframe src="{leak}/frame"></iframe><link rel="stylesheet" href="{leak}/style"><p onclick="x()">"""
