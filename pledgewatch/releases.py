@@ -52,6 +52,7 @@ _META = ("title", "doc_number", "index_number", "publisher", "published_on", "is
 _ENDED = ("expired", "repealed")
 _WORDED = ("title", "doc_number", "index_number", "publisher")  # compared without signs and width
 _UNSEEN = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u00ad]+")
+_BESIDE = re.compile(r"[\s|｜：:]")
 _REGION = re.compile(r"^[\u4e00-\u9fff]{2,9}?(?:市|自治州|州|盟|区|县|旗)")
 
 
@@ -387,9 +388,10 @@ def changed_fields(before: Document, after: Reading) -> tuple[str, ...]:
 
 def _is_changed(name: str, before: object, after: object) -> bool:
     if isinstance(before, str) and isinstance(after, str) and name in _WORDED:
+        if name == "publisher":  # some templates print a view counter or an office beside it
+            before, after = (_bare(_BESIDE.split(words.strip(), maxsplit=1)[0]) for words in (before, after))
+            return bool(before) and before not in after and after not in before
         before, after = _bare(before), _bare(after)
-        if name == "publisher" and (before in after or after in before):
-            return False  # templates add an office, or what stands beside it
     return _is_known(before) and before != after
 
 
