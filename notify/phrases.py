@@ -33,7 +33,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "measure.removed target": ("目标删去", "Target removed"),
     "measure.removed progress": ("进展删去", "Progress removed"),
     "measure.restated subsidy": ("补贴新规", "Subsidy restated"),
-    "measure.restated target": ("目标改述", "Target restated"),
+    "measure.restated target": ("目标更新", "Target restated"),
     "measure.restated progress": ("进展更新", "Progress updated"),
     "measure.conflict": ("数字矛盾", "Figures conflict"),
     "target.met": ("目标达成", "Target met"),
@@ -62,7 +62,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "published": ("发布", "Published"),
     "found": ("发现", "Found"),
     "page": ("原网页", "Page"),
-    "diff": ("前后对比", "Comparison"),
+    "diff": ("前后比对", "Comparison"),
     "archive": ("存档", "Archived copy"),
     "events": ("事件编号", "Event"),
     "figures": ("主要数字", "Main figures"),
@@ -185,8 +185,8 @@ def _number(number: float, language: str) -> str:
 
 _SIDES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "target.": (("目标", "数据"), ("Target", "Report")),
-    "measure.conflict": (("另件", "本件"), ("Other", "This")),
-    "measure.restated": (("前件", "本件"), ("Earlier", "This")),
+    "measure.conflict": (("另一文件", "本文件"), ("Other", "This")),
+    "measure.restated": (("此前文件", "本文件"), ("Earlier", "This")),
     "": (("原", "现"), ("Before", "After")),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -120,9 +121,40 @@ def next_pass(source: Source, now: datetime, settings: Settings) -> datetime:
     return fire.astimezone(UTC) if fire else now + source.every
 
 
+# What a verdict's code says in a reader's words; the code and the server's own words follow in brackets.
+_CAUSES = {
+    "challenge": "被防护页拦截",
+    "forbidden": "被拒绝访问",
+    "login": "要求登录",
+    "gone": "页面不存在",
+    "soft-404": "页面不存在",
+    "maintenance": "网站维护中",
+    "server-error": "服务器出错",
+    "rate-limited": "访问过于频繁，被限制",
+    "timeout": "访问超时",
+    "time-limit": "访问超时",
+    "refused": "无法连接",
+    "reset": "连接被中断",
+    "unreachable": "无法连接",
+    "dns": "域名无法解析",
+    "tls": "安全连接失败",
+    "robots": "网站不允许程序访问（robots.txt）",
+}
+
+
+def _cause(reason: str, language: str) -> str:
+    """A reason such as "list: challenge:ruishu …" for a reader.
+
+    >>> _cause("list: dns: no such host", "zh")
+    '域名无法解析（list: dns: no such host）'
+    """
+    code = next((part for part in re.split(r"[:\s]+", reason) if part in _CAUSES), None)
+    return f"{_CAUSES[code]}（{reason}）" if code and language == "zh" else reason
+
+
 def _event(settings: Settings, source: Source, state: SourceState, reason: str, now: datetime) -> Event:
     words = _WORDS[settings.service.language]
-    shown = reason or words["none"].format(id=source.id)
+    shown = _cause(reason, settings.service.language) or words["none"].format(id=source.id)
     kind = "recovered" if state.state == "ok" else state.state
     summary = words[state.state].format(
         name=source.label, failures=state.failures, reason=shown, rows=state.productive_items, id=source.id

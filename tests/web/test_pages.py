@@ -110,7 +110,7 @@ def test_navigation_says_where_one_is(web: TestClient, path: str, current: str) 
 def test_log_shows_old_and_new_figure_newest_first(web: TestClient) -> None:
     words = text(web, "/events")
     assert "补贴调整 养老机构建设补贴 原 5000元/张 → 现 6000元/张 +20%" in words
-    assert "数字矛盾 养老机构建设补贴 另件 5000元/张 ≠ 本件 4000元/张" in words
+    assert "数字矛盾 养老机构建设补贴 另一文件 5000元/张 ≠ 本文件 4000元/张" in words
     assert "文件撤下" in words and "原因：页面已不存在（404）" in words
     assert words.index("2026-03-06 周五") < words.rindex("文件撤下") < words.index("2026-03-05 周四")
 
