@@ -246,7 +246,7 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
         "subsidy",
         subject,
         quantity,
-        _said_in(reading, place.paragraph, quantity, sentence),
+        _said_of_benefit(reading, place, last),
         subjects.recipient_of(text, quantity, clause, sentence),
         _printed(reading, subjects.condition_of(text, quantity, clause, sentence)),
         _bodies(reading, quantity),
@@ -323,9 +323,16 @@ def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> da
     return date(paragraph.year, 12, 31) if paragraph.year and paragraph.mode != "back" else None
 
 
-def _said_in(reading: _Reading, paragraph: Paragraph, quantity: Quantity, sentence: tuple[int, int]) -> date | None:
-    said = _last_said(reading, paragraph, quantity)
-    return said.day if said and said.position >= sentence[0] else None
+def _said_of_benefit(reading: _Reading, place: _Place, last: _Statement | None) -> date | None:
+    """The deadline of a benefit: one that its own sentence says, and that no target before it has taken.
+
+    `last` is the statement before it in its sentence."""
+    said = _last_said(reading, place.paragraph, place.quantity)
+    if not said or said.position < place.sentence[0]:
+        return None
+    if last and last.quantity.number > said.position:
+        return last.deadline if last.kind == "subsidy" else None
+    return said.day
 
 
 def _last_said(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> Deadline | None:

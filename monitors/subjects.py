@@ -304,7 +304,13 @@ _TO = re.compile(
     r"(?:给予|奖励|补助|补贴|资助)(?P<who>(?!每|不|最)[一-鿿]{2,10}?)(?:(?=每|\d|一次性|最高|不超过)|(?<=[人者位构业庭员户])(?=奖励|补助|补贴))|(?:向"
     r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)"
 )
-_RECIPIENT = re.compile(alternation(words("recipients", "nouns")))
+_RECIPIENT = re.compile(
+    alternation(words("recipients", "nouns")) + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得))"
+)
+_BOUNDED = re.compile(  # a number that tells a group from its like: 80至89周岁, 100周岁及以上, 5人以上
+    r"(?:年?满)?(?<!\d)\d{1,3}(?:周?岁)?(?:\(含\))?(?:[-~至到]\d{1,3}(?:周?岁)?(?:\(含\))?)?"
+    r"(?:(?<=岁)|(?<=岁\(含\))|[一-鿿%]{1,2}(?=及?以[上下]))(?:\(含[^()]{0,6}\))?(?:及?以[上下])?"
+)
 _LIST_TAIL = (
     r"(?:[、和及或至~-]{0,2}\d[\d.]{0,12}"
     r"[元万亿%/人月年日张床个户家所次亩名位餐台辆套件项吨间处例起株头]{0,8}){0,8}"
@@ -316,6 +322,7 @@ _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助
 _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
 
+_PER_MEAL = re.compile(r"每[餐顿](?:补贴|补助|奖补|资助)(?:标准)?$")
 _NAMED_HEADING = re.compile(r"补贴|补助|奖励|奖补|津贴|救助|标准|待遇|资助|补偿|减免|限额|贴息")
 
 
@@ -352,6 +359,8 @@ def subject_of_benefit(
         or _spoken_of(text, sentence[0], clause[0])
         or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
     )
+    if (meal := _PER_MEAL.search(own)) and "餐" not in topic:
+        return _shorten((_case(text, quantity, sentence) or "") + meal[0])
     topic = topic or heading
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
     return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
@@ -384,6 +393,12 @@ def benefit_of_heading(heading: str) -> str:
     return name if len(name) <= 20 and names_benefit(name) else ""
 
 
+# A name holds no verb of giving: neither in front nor between recipient and benefit (社区食堂给予一次性建设补助).
+_GIVEN = re.compile(
+    r"^(?:发放|享受|给予|予以|领取|按照?)+(?=[一-鿿“])|(?<=[一-鿿)])(?:给予|予以|发放)(?:一次性)?(?=[一-鿿“]{3})"
+)
+
+
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
     named = tidy(re.sub(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})", "", _RATE_WORDS.sub("", own)))
@@ -398,6 +413,7 @@ def _named_standard(own: str) -> str:
         named = by["tier"] + ("" if _BARE_BENEFIT.match(by["benefit"]) else by["benefit"])
     if re.match(r"在?(?:上述|原|现行|此|该|前述)?[^,]{0,8}基础上$", named):
         return ""
+    named = _GIVEN.sub("", named)
     return tidy(re.sub(r"[万亿]?元", "", named) if re.match(r"[万亿]?元", named) else named)
 
 
@@ -446,7 +462,7 @@ def _case(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str:
     if not found:
         return ""
     phrase = re.sub(r"(?:,|根据|按照?|给予).*$", "", found["who"])
-    phrase = tidy(re.sub(r"^(?:符合条件的|新建的)", "", phrase))
+    phrase = tidy(re.sub(r"^(?:符合条件的|新建的|每[个家所处户名位](?=[一-鿿]{2}))", "", phrase))
     return phrase if len(phrase) <= 20 else _head_of(phrase)
 
 
@@ -518,7 +534,11 @@ def _recipient_noun(phrase: str | None) -> str | None:
         start -= 1
     if start > 0 and phrase[start - 1] == "在" and phrase[start] in "读校职岗册训":
         start -= 1
-    return re.sub(r"^(?:且|该|符合条件|全市|本市|新建|新办|将|并导致|按照?)+", "", phrase[start : last.end()]) or None
+    for group in _BOUNDED.finditer(phrase, max(0, start - 20), last.start()):
+        if group.start() < start <= group.end():
+            return phrase[group.start() : last.end()]
+    lead = r"^(?:且|该|符合条件|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
+    return re.sub(lead, "", phrase[start : last.end()]) or None
 
 
 _WHEN = re.compile(r"(?P<when>[^。;:]{1,120}的)[^的。;:]{0,24}$")
