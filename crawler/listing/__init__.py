@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from crawler.addresses import host_of
 from crawler.encoding import decode_with_evidence
 from crawler.listing import families
 from crawler.listing.paging import next_page, numbered
@@ -93,7 +94,7 @@ def read_list(
     last page. Warnings tell where reading was uncertain.
     """
     decoded = decode_with_evidence(body, content_type)
-    page = Answer(decoded.text, url)
+    page = Answer(decoded.text, url if host_of(url) else "")
     found = _by_rules(page, rules) if rules.item else _by_detection(page, rules.cms)
     found = replace(found, items=_once(found.items))
     if rules.next:
