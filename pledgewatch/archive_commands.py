@@ -14,6 +14,7 @@ from pledgewatch.console import (
     JsonOption,
     app,
     complain,
+    count,
     load,
     open_archive,
     print_json,
@@ -37,10 +38,10 @@ def find(conn: sa.Connection, wanted: str) -> StoredDocument:
 
     found = resolve(conn, wanted)
     if not found:
-        stop(f'no document "{wanted}"; `pledgewatch documents` lists them', EXIT_FAILED)
+        stop(f'no document "{wanted}"; `pledgewatch documents` lists them')
     if len(found) > 1:
         listed = "; ".join(f"{d.id} {d.title} ({d.publisher or d.source})" for d in found)
-        stop(f'"{wanted}" names {len(found)} documents, take an id: {listed}', EXIT_FAILED)
+        stop(f'"{wanted}" names {len(found)} documents, take an id: {listed}')
     return found[0]
 
 
@@ -76,7 +77,8 @@ def documents(
     """
     from storage.documents import list_documents
 
-    with reading(config) as conn:
+    settings = load(config)
+    with reading(settings) as conn:
         found = list_documents(conn, source=source, region=region, title=title)
         if json_:
             print_lines(document_row(d) for d in found)
@@ -91,7 +93,8 @@ def history(doc: DocumentArgument, json_: JsonOption = False, config: ConfigOpti
     """The versions of a document, oldest first."""
     from storage.documents import history as versions_of
 
-    with reading(config) as conn:
+    settings = load(config)
+    with reading(settings) as conn:
         document = find(conn, doc)
         lines = versions_of(conn, document.id)
     if json_:
@@ -111,7 +114,7 @@ def history(doc: DocumentArgument, json_: JsonOption = False, config: ConfigOpti
         return
     from pledgewatch.terminal import show_history
 
-    show_history(document, lines)
+    show_history(document, lines, settings.service.zone)
 
 
 @app.command()
@@ -132,7 +135,7 @@ def diff(
     In colours on a terminal, with --html as a web page, with --json for scripts.
     """
     settings = load(config)
-    with reading(config) as conn:
+    with reading(settings) as conn:
         document = find(conn, doc)
         older, newer = _two_versions(conn, document, from_, to)
     from pledgewatch.comparing import compare, difference_json, difference_page
@@ -140,6 +143,8 @@ def diff(
 
     if older.number == newer.number and from_ is None and to is None:
         complain(f"document {document.id} has one version; there is nothing to compare it with")
+        if not json_ and html is None:
+            return
     comparison = compare(document, older, newer, settings.service.language)
     if json_:
         print_json(difference_json(comparison))
@@ -165,7 +170,8 @@ def _two_versions(
     for number in numbers:
         version = version_by_number(conn, document.id, number)
         if version is None:
-            stop(f"document {document.id} has no version {number}; it has 1 to {last}", EXIT_FAILED)
+            has = "only version 1" if last == 1 else f"1 to {last}"
+            stop(f"document {document.id} has no version {number}; it has {has}")
         found.append(version)
     return found[0], found[1]
 
@@ -189,9 +195,12 @@ def measures(
     if context.invoked_subcommand:
         remember(config)
         return
+    if json_ and csv:
+        stop("--csv and --json are two forms of one answer; choose one")
     from storage.threads import tracked_with_statements
 
-    with reading(config) as conn:
+    settings = load(config)
+    with reading(settings) as conn:
         threads = tracked_with_statements(conn)
         if json_:
             print_lines(thread.to_json() for thread in threads)
@@ -202,7 +211,7 @@ def measures(
         else:
             from pledgewatch.terminal import show_measures
 
-            show_measures(threads)
+            show_measures(threads, settings.service.language)
 
 
 @measures_app.command()
@@ -238,10 +247,10 @@ def _decide(config: str | None, first: str, second: str, *, same: bool) -> None:
             else:
                 moved = split_measure(conn, settings, first, find(conn, second), utc_now())
     except DecisionError as error:
-        stop(str(error), EXIT_FAILED)
+        stop(str(error))
     except StorageError as error:
         stop(str(error), EXIT_FAILED)
-    print(f"{moved} statements moved")
+    print(f"{count(moved, 'statement')} moved")
 
 
 @app.command()
@@ -256,14 +265,15 @@ def events(
     """
     from storage.events import events_since
 
-    with reading(config) as conn:
+    settings = load(config)
+    with reading(settings) as conn:
         found = events_since(conn, since)
         if json_:
             print_lines(event.to_json() for event in found)
         else:
             from pledgewatch.terminal import show_events
 
-            show_events(found)
+            show_events(found, settings.service.zone, settings.service.language)
 
 
 deliveries_app = typer.Typer(
@@ -280,14 +290,15 @@ def deliveries(context: typer.Context, json_: JsonOption = False, config: Config
         return
     from storage.outbox import list_deliveries
 
-    with reading(config) as conn:
+    settings = load(config)
+    with reading(settings) as conn:
         found = list_deliveries(conn)
     if json_:
         print_lines(d.to_json() for d in found)
     else:
         from pledgewatch.terminal import show_deliveries
 
-        show_deliveries(found)
+        show_deliveries(found, settings.service.zone)
 
 
 @deliveries_app.command("retry")
@@ -307,7 +318,7 @@ def deliveries_retry(
     except StorageError as error:
         stop(str(error), EXIT_FAILED)
     if not queued:
-        stop(f"delivery {id_} was sent already, or there is none; `pledgewatch deliveries` lists them", EXIT_FAILED)
+        stop(f"delivery {id_} was sent already, or there is none; `pledgewatch deliveries` lists them")
     print(f"delivery {id_} is queued again")
 
 
@@ -330,11 +341,12 @@ def export(
     from pledgewatch.terminal import Progress
     from storage.documents import list_documents
 
-    with reading(config) as conn:
+    settings = load(config)
+    with reading(settings) as conn:
         chosen = list_documents(conn) if all_ else (find(conn, doc or ""),)
         try:
             with Progress(len(chosen)) as progress:
                 written = export_documents(conn, chosen, to, warc=warc, tell=progress.advance)
         except OSError as error:
             stop(f"{error.filename}: {error.strerror}", EXIT_FAILED)
-    complain(f"{written} files of {len(chosen)} documents in {to}")
+    complain(f"{count(written, 'file')} of {count(len(chosen), 'document')} in {to}")

@@ -20,7 +20,7 @@ from storage.errors import StorageError
 
 def check_sources(settings: Settings, database: Database, ids: Sequence[str], *, as_json: bool) -> int:
     """Visit the sources named, print a line for each, deliver; status 1 where anything failed."""
-    configure_logs(logging.WARNING, words=True)
+    configure_logs(logging.WARNING, words=True, zone=settings.service.zone)
     chosen = [source for source in settings.sources if source.id in ids]
     if not chosen:
         print(

@@ -84,6 +84,11 @@ def complain(message: str) -> None:
     print(f"pledgewatch: {message}", file=sys.stderr)
 
 
+def count(number: int, thing: str) -> str:
+    """1 source, 2 sources."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def stop(message: str, status: int = EXIT_USAGE) -> NoReturn:
     complain(message)
     raise typer.Exit(status)
@@ -112,11 +117,11 @@ def open_archive(settings: Settings) -> Database:
 
 
 @contextmanager
-def reading(config: str | None) -> Iterator[sa.Connection]:
+def reading(settings: Settings) -> Iterator[sa.Connection]:
     """A read transaction on the configured archive; ends the command with status 1 where it cannot be read."""
     from storage.errors import StorageError
 
-    database = open_archive(load(config))
+    database = open_archive(settings)
     try:
         with database.read() as conn:
             yield conn

@@ -50,7 +50,7 @@ _FIXED_TABLES = ("storage", "web", "crawl")
 
 def run_daemon(settings: Settings, config: str | None, database: Database) -> int:
     """Run until SIGTERM or SIGINT. Status 0, or 2 where the database or the web address is another's."""
-    configure_logs()
+    configure_logs(zone=settings.service.zone)
     daemon = Daemon(settings, config, database)
     daemon.catch_signals()
     try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import Any
 
 import structlog
@@ -24,16 +26,17 @@ _STEERING_BUT_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u206
 _NOISY = ("apscheduler", "scrapy", "twisted", "httpx", "httpcore", "apprise", "uvicorn.error", "pdfminer")
 
 
-def configure_logs(level: int = logging.INFO, *, words: bool | None = None) -> None:
+def configure_logs(level: int = logging.INFO, *, words: bool | None = None, zone: tzinfo | None = None) -> None:
     """Set up logging for the process. `words` in place of JSON: True for commands that people run by hand.
 
-    None decides by whether standard error is a terminal.
+    None decides by whether standard error is a terminal. `zone` is that of the clock in words (None: the machine's);
+    JSON is in UTC.
     """
     words = sys.stderr.isatty() if words is None else words
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if words else "iso", utc=not words),
+        _clock(zone) if words else structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _without_secrets,
         *([_without_steering] if words else []),
@@ -62,6 +65,13 @@ def _route_libraries(shared: list[Any], renderer: Any) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _clock(zone: tzinfo | None) -> Callable[[Any, str, Any], Any]:
+    def stamp(_logger: Any, _method: str, event: Any) -> Any:
+        return {**event, "timestamp": datetime.now(zone).strftime("%H:%M:%S")}
+
+    return stamp
 
 
 def _without_secrets(_logger: Any, _method: str, event: Any) -> Any:

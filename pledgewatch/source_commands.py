@@ -29,13 +29,13 @@ def sources_list(json_: JsonOption = False, config: ConfigOption = None) -> None
     settings = load(config)
     from storage.sources import source_states
 
-    with reading(config) as conn:
+    with reading(settings) as conn:
         states = {state.id: state for state in source_states(conn)}
     rows = [(source, states.get(source.id)) for source in settings.sources]
     if not json_:
         from pledgewatch.terminal import show_sources
 
-        show_sources(rows)
+        show_sources(rows, settings.service.zone)
         return
     print_lines(
         {
@@ -155,7 +155,7 @@ def subscribers_test(
     from pledgewatch.sampling import send_sample, show_past
 
     if since is not None:
-        with reading(config) as conn:
+        with reading(settings) as conn:
             show_past(settings, table, conn, since)
         return
     failed = asyncio.run(send_sample(settings, table))

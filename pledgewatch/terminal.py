@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from pledgewatch.console import count
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -44,8 +46,9 @@ def plain(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-def clock(moment: datetime | None) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "-"
+def clock(moment: datetime | None, zone: tzinfo) -> str:
+    """A moment by the clock of the service's time zone, which need not be that of this machine."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else "-"
 
 
 def _table(*columns: str) -> Table:
@@ -59,27 +62,44 @@ def _table(*columns: str) -> Table:
 
 
 class Progress:
-    """A bar on standard error while it is a terminal; nothing in a pipe."""
+    """A bar with a moving clock on standard error while it is a terminal; nothing in a pipe.
 
-    def __init__(self, total: int) -> None:
-        self.total = total
+    `words` say what is under way until the first of `total` is done.
+    """
+
+    def __init__(self, total: int, words: str = "") -> None:
+        self.total, self.words = total, words
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as RichProgress
 
             self._bar = RichProgress(
-                console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             self._bar.start()
-            self._task = self._bar.add_task("", total=self.total)
+            self._task = self._bar.add_task(escape(plain(self.words)), total=self.total)
         return self
 
     def advance(self, words: str) -> None:
         """One more of `total` is done."""
         if self._bar:
-            self._bar.update(self._task, advance=1, description=escape(words))
+            self._bar.update(self._task, advance=1, description=escape(plain(words)))
+
+    def tell(self, words: str) -> None:
+        """What is under way now; nothing more is done."""
+        if self._bar:
+            self._bar.update(self._task, description=escape(plain(words)))
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -103,29 +123,42 @@ class Progress:
 def show_report(report: PassReport) -> None:
     """One line for a pass over a source."""
     counts = ("new", "revised", "unchanged", "withdrawn", "blocked", "failed", "events")
-    told = ", ".join(f"{getattr(report, n)} {n}" for n in counts if getattr(report, n)) or "nothing to visit"
+    numbers = ((n, getattr(report, n)) for n in counts)
+    told = ", ".join(f"{k} {'event' if n == 'events' and k == 1 else n}" for n, k in numbers if k) or "nothing to visit"
     mark = Text("ok  ", "green") if report.ok else Text("!!  ", "red")
     line = mark + Text(f"{report.source}: {told} ({report.seconds:.1f} s)")
     console().print(line)
     if report.error:
-        console(sys.stderr).print(Text(f"    {plain(report.error)}", "red"))
+        console(sys.stderr).print(Text(f"pledgewatch: {report.source}: {plain(report.error)}", "red"))
 
 
-def show_sources(rows: Sequence[tuple[Any, SourceState | None]]) -> None:
-    """The configured sources with how they are doing."""
+def show_sources(rows: Sequence[tuple[Any, SourceState | None]], zone: tzinfo) -> None:
+    """The configured sources with how they are doing; below them why some are not well."""
+    out = console()
     table = _table("id", "state", "last pass", "next pass", "name")
     for source, state in rows:
-        word = state.state if state else "never visited"
         table.add_row(
             source.id,
-            Text(word, _STATES.get(word, "")),
-            clock(state.last_pass_at if state else None),
-            clock(state.next_due_at if state else None),
+            _standing(state),
+            clock(state.last_pass_at if state else None, zone),
+            clock(state.next_due_at if state else None, zone),
             plain(source.label),
         )
-        if state and state.last_error and state.state != "ok":
-            table.add_row("", Text(plain(state.last_error), "red"), "", "", "")
-    console().print(table)
+    out.print(table)
+    for source, state in rows:
+        if state and state.last_error and (state.failures or state.state != "ok"):
+            out.print(Text(f"{source.id}: {plain(state.last_error)}", "red"))
+
+
+def _standing(state: SourceState | None) -> Text:
+    """A source's state in words. The stored one turns only when failing has become a habit; people ask before."""
+    if state is None or state.last_pass_at is None:
+        return Text("never visited")
+    word = state.state if state.last_success_at else "never worked"
+    failed = f"failing {state.failures}×" if state.state in ("ok", "failing") else f"{state.failures} failed"
+    if not state.failures:
+        return Text(word, _STATES.get(word, ""))
+    return Text(failed if word in ("ok", "failing") else f"{word}, {failed}", "red")
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -173,26 +206,30 @@ def show_documents(documents: Sequence[StoredDocument]) -> None:
     console().print(table)
 
 
-def show_history(document: StoredDocument, lines: Sequence[HistoryLine]) -> None:
+def show_history(document: StoredDocument, lines: Sequence[HistoryLine], zone: tzinfo) -> None:
     out = console()
     out.print(Text(plain(document.title), "bold"))
     out.print(Text(plain(document.url), "dim"))
     table = _table("version", "found", "status", "measures", "")
     for line in lines:
         note = "baseline" if line.baseline else ""
-        table.add_row(str(line.number), clock(line.created_at), line.status, str(line.statements), note)
+        table.add_row(str(line.number), clock(line.created_at, zone), line.status, str(line.statements), note)
     out.print(table)
 
 
-def show_measures(threads: Iterable[Thread]) -> None:
+def show_measures(threads: Iterable[Thread], language: str) -> None:
     """Each tracked measure with its statements below it."""
+    from monitors.words import figure_words
+
     out = console()
     for thread in threads:
         tracked = thread.tracked
         head = Text.assemble((plain(tracked.name), "bold"), f"  {tracked.region or ''}  ", (tracked.id, "dim"))
         out.print(head)
         for known in thread.statements:
-            figures = "、".join(f.quote for f in known.measure.figures).replace("\n", "")
+            figures = ("、" if language == "zh" else ", ").join(
+                figure_words(f, language) for f in known.measure.figures
+            )
             told = Text.assemble(
                 f"  {known.published_on or '----------'}  {KINDS[known.measure.kind]}  ",
                 (plain(figures), "cyan"),
@@ -202,14 +239,17 @@ def show_measures(threads: Iterable[Thread]) -> None:
             out.print(told)
 
 
-def show_events(events: Iterable[Event]) -> None:
+def show_events(events: Iterable[Event], zone: tzinfo, language: str) -> None:
+    """One line an event; those of a source's first pass, which nobody is told of, are marked."""
     out = console()
+    mark = "[基线] " if language == "zh" else "[baseline] "
     for event in events:
-        style = "dim" if event.baseline else ""
-        out.print(Text(f"{event.id:>6}  {clock(event.time)}  {event.type:<20} {plain(event.summary)}", style))
+        told = (mark if event.baseline else "") + plain(event.summary)
+        line = f"{event.id:>6}  {clock(event.time, zone)}  {event.type:<20} {told}"
+        out.print(Text(line, "dim" if event.baseline else ""))
 
 
-def show_deliveries(deliveries: Iterable[Delivery]) -> None:
+def show_deliveries(deliveries: Iterable[Delivery], zone: tzinfo) -> None:
     table = _table("id", "state", "tries", "subscriber", "channel", "events", "created", "error")
     for d in deliveries:
         table.add_row(
@@ -219,14 +259,14 @@ def show_deliveries(deliveries: Iterable[Delivery]) -> None:
             d.subscriber,
             d.channel,
             ",".join(map(str, d.events)),
-            clock(d.created_at),
+            clock(d.created_at, zone),
             plain(d.last_error or ""),
         )
     console().print(table)
 
 
 def show_difference(comparison: Comparison, language: str) -> None:
-    """The changed sentences with what went in red and what came in green, and the measures that changed."""
+    """The changed sentences and the measures that changed: colours on a terminal that has them, else marks."""
     from monitors.difference import unified
 
     out = console()
@@ -243,8 +283,21 @@ def show_difference(comparison: Comparison, language: str) -> None:
         told = Text()
         for block in hunk.blocks:
             for piece in block.pieces:
-                told.append(plain(piece.text), _piece_style(block.op, piece.op))
+                if out.color_system and not out.no_color:
+                    told.append(plain(piece.text), _piece_style(block.op, piece.op))
+                else:
+                    told.append(_marked(block.op, piece.op, plain(piece.text)))
         out.print(told)
+
+
+def _marked(block: str, piece: str, text: str) -> str:
+    """A piece of a difference without colours, the way `git diff --word-diff` marks words."""
+    if piece == "equal":
+        return text
+    left, right = ("[-", "-]") if piece == "deleted" else ("{+", "+}")
+    # A mark that ran over a line's end would not be seen on the next line.
+    lines = (f"{left}{'~' if block == 'moved' else ''}{x}{right}" if x else "" for x in text.split("\n"))
+    return "\n".join(lines)
 
 
 def _piece_style(block: str, piece: str) -> str:
@@ -257,7 +310,7 @@ def show_probe(found: Any) -> None:
     """What a source would give: the list's rows, the first document, its measures."""
     out = console()
     if found.items:
-        out.print(Text(f"{found.cms}: {len(found.items)} items; next page: {found.next or 'none'}", "bold"))
+        out.print(Text(f"{found.cms}: {count(len(found.items), 'item')}; next page: {found.next or 'none'}", "bold"))
         for item in found.items[:10]:
             out.print(Text(f"  {item.date or '----------'}  {plain(item.title)}"))
         if len(found.items) > 10:
@@ -265,6 +318,7 @@ def show_probe(found: Any) -> None:
     if found.document:
         measures = [m.to_json() for m in found.measures]
         show_extraction([{"file": "", "document": found.document.to_json(), "measures": measures}])
-        out.print(Text(f"{len(found.document.text)} characters, {len(found.document.attachments)} attachments", "dim"))
+        size = count(len(found.document.text), "character"), count(len(found.document.attachments), "attachment")
+        out.print(Text(", ".join(size), "dim"))
     for warning in found.warnings:
         console(sys.stderr).print(Text(f"warning: {plain(warning)}", "yellow"))

@@ -9,6 +9,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def test_the_contract_s_commands_are_all_there() -> None:
         ["nosuch"], ["check", "--nosuch"], ["check", "nosuch"], ["history"], ["diff", "1", "--from", "x"],
         ["diff", "1", "--from", "0"], ["events", "--since", "x"], ["events", "--since", "9" * 30],
         ["deliveries", "retry", "9" * 30], ["export", "--to", "x"], ["export", "1", "--all", "--to", "x"],
-        ["export", "1"], ["links", "x"], ["links", "x", "--base", "example.org"], ["sources", "test", "nosuch"],
+        ["export", "1"], ["measures", "--csv", "--json"],
+        ["links", "x"], ["links", "x", "--base", "example.org"], ["sources", "test", "nosuch"],
         ["subscribers", "test", "nosuch"], ["sources", "add", "ftp://example.org/"], ["sources", "add", "x"],
         ["sources", "add", "https://a.example.org/", "--id", "city"],
         ["sources", "add", "https://a.example.org/", "--id", "市"],
@@ -122,9 +124,9 @@ def test_wrong_usage_ends_with_2_and_prints_nothing_on_standard_output(run: Oper
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_what_does_not_exist_is_said_with_1(run: Operator, words: list[str]) -> None:
+def test_what_does_not_exist_is_wrong_usage(run: Operator, words: list[str]) -> None:
     ended = run(*words)
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("pledgewatch: ")
 
 
@@ -132,7 +134,7 @@ def test_the_configuration_is_named_in_three_ways(run: Operator, monkeypatch: py
     before = run("--config", run.config, "documents", "--json", config=False)
     group = run("sources", "--config", run.config, "list", "--json", config=False)
     inner = run("deliveries", "--config", run.config, "retry", "999", config=False)
-    assert (before.status, len(before.lines), len(group.lines), inner.status) == (0, 2, 1, 1)
+    assert (before.status, len(before.lines), len(group.lines), inner.status) == (0, 2, 1, 2)
     assert run("documents", "--json", config=False).status in (0, 2)  # ./config.toml of wherever tests run
     missing = run("--config", "/nowhere/c.toml", "documents", config=False)
     assert missing.status == 2
@@ -295,12 +297,36 @@ def test_events_since(run: Operator) -> None:
     assert "6000元/张" in run("events").out
 
 
+def test_events_of_the_baseline_are_marked_in_words(run: Operator, archive: World) -> None:
+    baseline = {r["id"]: r["baseline"] for r in run("events", "--json").lines}
+    shown = {int(line.split()[0]): "[基线]" in line for line in run("events").out.splitlines()}
+    assert shown == baseline
+    assert set(shown.values()) == {True, False}
+
+
+def test_measures_are_printed_with_their_units(run: Operator, archive: World) -> None:
+    assert "3200余张" in run("measures").out
+    assert "6000元/张" in run("measures").out
+
+
+def test_times_are_those_of_the_service(run: Operator, archive: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of tests stands at 01:00 UTC."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        for words in (["events"], ["history", "1"], ["deliveries"]):
+            assert re.search(r"2026-09-01 (09|11):00", run(*words).out), words
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_deliveries_and_retry(run: Operator) -> None:
     rows = {r["subscriber"]: r for r in run("deliveries", "--json").lines}
     assert all(tuple(r) == DELIVERY_KEYS for r in rows.values())
     assert (rows["reader"]["state"], rows["deaf"]["state"]) == ("sent", "retrying")
     assert "503" in rows["deaf"]["last_error"]
-    assert run("deliveries", "retry", rows["reader"]["id"]).status == 1
+    assert run("deliveries", "retry", rows["reader"]["id"]).status == 2
     ended = run("deliveries", "retry", rows["deaf"]["id"])
     assert (ended.status, ended.out) == (0, f"delivery {rows['deaf']['id']} is queued again\n")
     assert "retrying" in run("deliveries").out or "pending" in run("deliveries").out
@@ -383,7 +409,7 @@ def test_measures_are_split_for_good(two_reports: tuple[World, Operator]) -> Non
     world, run = two_reports
     stays, goes = stated_in(run)["beds"]
     ended = run("measures", "split", "beds", goes)
-    assert (ended.status, ended.out, ended.err) == (0, "1 statements moved\n", "")
+    assert (ended.status, ended.out, ended.err) == (0, "1 statement moved\n", "")
     assert stated_in(run)["beds"] == [stays]
     for slug, old, new in (("one", "3200", "3400"), ("two", "3300", "3500")):
         world.revise(slug, old, new)
@@ -397,7 +423,7 @@ def test_measures_are_merged_for_good(two_reports: tuple[World, Operator]) -> No
     other = next(r for r in run("measures", "--json").lines if r["kind"] == "target")
     document = other["statements"][0]["document"]
     ended = run("measures", "merge", "beds", other["id"])
-    assert (ended.status, ended.out, ended.err) == (0, "1 statements moved\n", "")
+    assert (ended.status, ended.out, ended.err) == (0, "1 statement moved\n", "")
     assert document in stated_in(run)["beds"]
     world.revise("plan", "55%", "60%")
     world.check()

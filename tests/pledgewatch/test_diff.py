@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from io import StringIO
@@ -120,6 +121,30 @@ def test_a_terminal_shows_what_went_and_what_came(world: World, monkeypatch: pyt
     terminal.show_difference(compare(document, older, newer), "zh")
     assert "\x1b[9;31m5000元" in out.getvalue() or "\x1b[31;9m5000元" in out.getvalue()
     assert "\x1b[1;32m6000元" in out.getvalue()
+
+
+def test_without_colours_marks_say_what_went_and_what_came(run: Operator) -> None:
+    out = run("diff", "1", "--to", "2").out
+    assert re.search(r"\[-5000元[^\]\n]*-\]\{\+6000元[^}\n]*\+\}", out)
+    assert "\x1b" not in out
+
+
+def test_a_moved_sentence_is_marked_where_it_was_and_where_it_is(run: Operator, world: World) -> None:
+    moving, *rest = LINES[1:6]
+    world.publish("moved", "云川市养老服务办法", [moving, *rest])
+    world.check()
+    world.publish("moved", "云川市养老服务办法", [*rest, moving])
+    world.check()
+    out = run("diff", world.site.url("/moved.html")).out
+    assert f"[-~{moving}-]" in out and f"{{+~{moving}+}}" in out
+
+
+def test_a_document_with_one_version_is_told_in_words_alone(run: Operator, world: World) -> None:
+    world.publish("new", "云川市养老服务方案", LINES[1:5])
+    world.check()
+    ended = run("diff", world.site.url("/new.html"))
+    assert (ended.status, ended.out) == (0, "")
+    assert "has one version; there is nothing to compare it with" in ended.err
 
 
 def test_the_page_speaks_the_configured_language(world: World) -> None:

@@ -125,6 +125,19 @@ def test_list_tells_how_sources_are_doing(world: World, run: Operator) -> None:
     assert row["state"] == "ok" and row["last_pass_at"] and row["next_due_at"] > row["last_pass_at"]
 
 
+def test_list_tells_of_a_source_that_never_worked(world: World, run: Operator) -> None:
+    reason = "nowhere" * 20
+    (world.folder / "config.toml").write_text(world.config().replace("/list.html", f"/{reason}.html"), "utf-8")
+    for _ in range(2):
+        assert run("check").status == 1
+    [row] = run("sources", "list", "--json").lines
+    assert (row["state"], row["failures"], row["last_success_at"]) == ("ok", 2, None)
+    head, line, *below = run("sources", "list").out.splitlines()
+    assert "never worked, failing 2×" in line and " ok " not in line
+    assert below[0] == f"city: {row['last_error']}"
+    assert head.index("last pass") < 40, "a long reason must not widen the columns"
+
+
 @pytest.mark.parametrize(
     ("url", "id_"),
     [
