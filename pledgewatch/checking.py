@@ -31,6 +31,9 @@ def check_sources(settings: Settings, database: Database, ids: Sequence[str], *,
     except StorageError as error:
         print(f"pledgewatch: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("pledgewatch: stopped; what was read is kept, the next pass goes on from there", file=sys.stderr)
+        return 1
     finally:
         database.close()
 
@@ -38,11 +41,13 @@ def check_sources(settings: Settings, database: Database, ids: Sequence[str], *,
 async def _check(settings: Settings, database: Database, chosen: Sequence[Source], as_json: bool) -> int:
     failed = False
     async with Workshop(settings, database) as workshop:
-        with Progress(len(chosen)) as progress:
+        with Progress(len(chosen), ", ".join(source.id for source in chosen)) as progress:
+            waiting = [source.id for source in chosen]
             passes = [asyncio.create_task(_pass(workshop, source)) for source in chosen]
             for done in asyncio.as_completed(passes):
                 report = await done
-                progress.advance(report.source)
+                waiting.remove(report.source)
+                progress.advance(", ".join(waiting))
                 failed |= not report.ok
                 with progress.aside():
                     if as_json:

@@ -19,6 +19,7 @@ from pledgewatch.console import (
     app,
     complain,
     config_app,
+    count,
     load,
     open_archive,
     print_json,
@@ -147,9 +148,12 @@ class ReadingError(Exception):
 
 def _file_bytes(name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        body = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise ReadingError(f"{name}: {error.strerror}") from error
+    if name == "-" and not body:
+        raise ReadingError("standard input is empty")
+    return body
 
 
 def _extract_one(name: str) -> dict[str, Any]:
@@ -205,9 +209,18 @@ def config_check(config: ConfigOption = None) -> None:
     settings = load(config, addresses=True)
     if settings.sources and "example.org" in settings.crawl.user_agent:
         complain("hint: crawl.user_agent names nobody; put an address there that a site's operator can write to")
+    from storage.addresses import normal_address
+
+    first: dict[str, str] = {}
+    for source in settings.sources:
+        if (other := first.setdefault(normal_address(source.url), source.id)) != source.id:
+            complain(f'hint: sources "{other}" and "{source.id}" have the same address')
+    host = settings.web.address[0]
+    if host != "localhost" and host != "::1" and not host.startswith("127."):
+        complain("hint: web.listen: the pages have no login and are served on loopback only")
     print(
-        f"configuration is right: {len(settings.sources)} sources, {len(settings.tracked)} tracked measures, "
-        f"{len(settings.subscribers)} subscribers"
+        f"configuration is right: {count(len(settings.sources), 'source')}, "
+        f"{count(len(settings.tracked), 'tracked measure')}, {count(len(settings.subscribers), 'subscriber')}"
     )
 
 

@@ -19,8 +19,10 @@ from crawler.listing import read_list
 from pledgewatch.mistakes import explain
 from pledgewatch.passes import is_document, list_rules, wanted
 from pledgewatch.reading import Original, content_type, detail_rules, measure, read_page
+from pledgewatch.releases import region_of
 from pledgewatch.settings import Settings, Source, config_file, parse_settings
 from pledgewatch.work import crawl_policy
+from storage.addresses import normal_address
 from storage.records import Capture, Document, ListItem, ListPage, Measure
 
 
@@ -114,6 +116,9 @@ def _but(found: Probe, error: str) -> Probe:
 def new_source(settings: Settings, url: str, id_: str | None) -> Source:
     """A source with only an id and a URL. ValueError where the address or id cannot be used."""
     taken = {source.id for source in settings.sources}
+    same = [s.id for s in settings.sources if normal_address(s.url) == normal_address(url)]
+    if same:
+        raise ValueError(f'this address is watched already: source "{same[0]}"')
     try:
         chosen = id_ or _free_id(url, taken)
         source = Source(id=chosen, url=url)
@@ -125,8 +130,11 @@ def new_source(settings: Settings, url: str, id_: str | None) -> Source:
 
 
 def _free_id(url: str, taken: set[str]) -> str:
-    """mzj.wuhan.gov.cn → wuhan-mzj, the way the names of bureaus are read."""
-    labels = [x for x in (urlsplit(url).hostname or "source").split(".") if x not in ("www", "gov", "cn", "com", "org")]
+    """mzj.wuhan.gov.cn → wuhan-mzj, the way the names of bureaus are read; a number names nobody: source-1."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or ":" in host or host.replace(".", "").isdigit():
+        return next(name for n in range(1, len(taken) + 2) if (name := f"source-{n}") not in taken)
+    labels = [x for x in (host or "source").split(".") if x not in ("www", "gov", "cn", "com", "org")]
     stem = re.sub(r"[^A-Za-z0-9-]", "-", "-".join(reversed(labels))).strip("-")[:48] or "source"
     return next(name for n in range(1, len(taken) + 3) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
 
@@ -137,6 +145,8 @@ def source_table(source: Source, found: Probe) -> str:
     name = found.document.publisher if found.document and found.document.publisher else ""
     if name:
         lines.append(f"name = {_quoted(name)}")
+    if found.document and (region := region_of(source, found.document)):
+        lines.append(f"region = {_quoted(region)}")
     return "\n".join(lines) + "\n"
 
 

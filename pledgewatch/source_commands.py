@@ -13,6 +13,7 @@ from pledgewatch.console import (
     ConfigOption,
     JsonOption,
     complain,
+    count,
     load,
     print_json,
     print_lines,
@@ -105,7 +106,12 @@ def sources_add(
         stop(f"{url}: {found.error}", EXIT_FAILED)
     table = source_table(source, found)
     print(table)
-    complain(f"{found.cms}: {len(found.items)} items; the first document reads: {found.title or 'nothing'}")
+    if found.items:
+        complain(
+            f"{found.cms}: {count(len(found.items), 'item')}; the first document reads: {found.title or 'nothing'}"
+        )
+    else:
+        complain(f"one document: {found.title or 'without a title'}")
     if write:
         try:
             path = append_table(config, table)

@@ -96,11 +96,6 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, advance=1, description=escape(plain(words)))
 
-    def tell(self, words: str) -> None:
-        """What is under way now; nothing more is done."""
-        if self._bar:
-            self._bar.update(self._task, description=escape(plain(words)))
-
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Out of the way while something else is printed."""

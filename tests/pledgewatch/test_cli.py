@@ -147,7 +147,7 @@ def test_the_configuration_is_named_in_three_ways(run: Operator, monkeypatch: py
 def test_config_check(run: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run("config", "check")
     assert ended.status == 0
-    assert ended.out == "configuration is right: 1 sources, 1 tracked measures, 2 subscribers\n"
+    assert ended.out == "configuration is right: 1 source, 1 tracked measure, 2 subscribers\n"
     assert "crawl.user_agent names nobody" in ended.err
     bad = tmp_path / "bad.toml"
     bad.write_text('[[subscribers]]\nid = "s"\nto = ["nosuch://x", "mailtos://"]\nquiet = "x"\n', "utf-8")

@@ -90,17 +90,28 @@ def test_a_source_that_is_one_document(world: World, run: Operator) -> None:
 
 def test_add_prints_a_table_and_writes_nothing(world: World, run: Operator) -> None:
     before = (world.folder / "config.toml").read_bytes()
-    ended = run("sources", "add", world.site.url("/list.html"), "--id", "new")
+    ended = run("sources", "add", world.site.url("/list.html?page=all"), "--id", "new")
     assert ended.status == 0
     [table] = tomllib.loads(ended.out)["sources"]
-    assert table == {"id": "new", "url": world.site.url("/list.html"), "name": "云川市民政局"}
+    assert table == {
+        "id": "new",
+        "url": world.site.url("/list.html?page=all"),
+        "name": "云川市民政局",
+        "region": "云川市",
+    }
     assert "4 items" in ended.err
     assert (world.folder / "config.toml").read_bytes() == before
 
 
+def test_add_of_an_address_that_is_watched_is_refused(world: World, run: Operator) -> None:
+    ended = run("sources", "add", world.site.url("/list.html#top"))
+    assert (ended.status, ended.out) == (2, "")
+    assert 'watched already: source "city"' in ended.err
+
+
 def test_add_with_write_appends_and_leaves_the_rest_alone(world: World, run: Operator) -> None:
     before = (world.folder / "config.toml").read_bytes()
-    assert run("sources", "add", world.site.url("/list.html"), "--id", "new", "--write").status == 0
+    assert run("sources", "add", world.site.url("/list.html?page=all"), "--id", "new", "--write").status == 0
     after = (world.folder / "config.toml").read_bytes()
     assert after.startswith(before)
     assert [s["id"] for s in run("sources", "list", "--json").lines] == ["city", "new"]
@@ -143,8 +154,18 @@ def test_list_tells_of_a_source_that_never_worked(world: World, run: Operator) -
     [
         ("https://mzj.wuhan.gov.cn/list.html", "wuhan-mzj"),
         ("https://www.gov.cn/zhengce/", "source"),
-        ("http://127.0.0.1:8000/", "1-0-0-127"),
+        ("http://127.0.0.1:8000/", "source-1"),
     ],
 )
 def test_an_id_is_made_of_the_address(url: str, id_: str) -> None:
     assert new_source(Settings(), url, None).id == id_
+
+
+def test_an_interrupted_check_says_what_stays(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pledgewatch.checking.pass_over", interrupted)
+    ended = run("check")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err == "pledgewatch: stopped; what was read is kept, the next pass goes on from there\n"
