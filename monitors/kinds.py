@@ -226,14 +226,16 @@ _BUDGETED = re.compile(
 )
 _SHARE = re.compile(
     r"(?:(?:支付|报销|补贴|补助|资助|救助|补偿|给付|贴息|分担)比例|减免|基金支付|补贴标准|资助|报销|给予|补助|补贴|支付"
-    r"|奖励|贴息|优惠)[^,。;]{0,24}$"
+    r"|奖励|贴息|优惠|救助|返还)[^,。;]{0,24}$"
 )
 _SHARE_AFTER = re.compile(
     r"(?:的?(?:比例|标准)?)?(?:[^,。;]{0,4})?(?:予以|给予|的?补贴|的?补助|的?奖励|的?资助|救助|赔付|报销|支付|补足"
-    r"|发放|增发|加发|标准)|以内的?(?:补贴|奖励)"
+    r"|返还|退还|发放|增发|加发|标准)|以内的?(?:补贴|奖励)"
 )
+# The benefit of a list of tiers may stand after the last: 低保对象70%、特困人员90%的比例给予救助.
+_MORE_TIERS = re.compile(r"(?:[、,;和及][一-鿿()\d-]{1,14}?[\d.]{1,6}%){1,8}(?=的?(?:比例|标准))")
 _OF_AMOUNT = re.compile(
-    r"(?:标准|工资|收入|费用?|价格|金额|总额|利率|利息|租金|额|成本|支出|部分)的?(?:最高|不超过|不低于"
+    r"(?:标准|工资|收入|费用?|价格|售价|销售价|价款|金额|总额|利率|利息|租金|额|成本|支出|部分)的?(?:最高|不超过|不低于"
     r"|最低)?$"
 )
 _STANDARD = re.compile(
@@ -285,6 +287,8 @@ def is_total(own: str) -> bool:
 
 def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     after = re.sub(r"^(?:[、和及][\d.]+%?)+", "", after)
+    if tiers := _MORE_TIERS.match(setting.text, quantity.end, setting.sentence[1]):
+        after = re.split("[,。;]", setting.text[tiers.end() : tiers.end() + 40])[0]
     before = setting.before(quantity)
     if setting.carried and len(own) <= 14 and not re.search(r"增长|提高|下降|占比", own):
         return True

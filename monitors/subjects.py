@@ -316,7 +316,11 @@ _LIST_TAIL = (
     r"[元万亿%/人月年日张床个户家所次亩名位餐台辆套件项吨间处例起株头]{0,8}){0,8}"
 )
 _OF = re.compile(_LIST_TAIL + rf"的?(?P<noun>(?!、)[^,。;:的\d]{{0,16}}?{_NOUN}(?:{_NOUN}|标准|资金|金|款|费)*)")
-_LATER = re.compile(r"(?:的标准)?,?(?:给予|予以|发放)(?P<noun>[^,。;\d]{0,12}?" + _NOUN + ")")
+_LATER = re.compile(
+    r"(?:的?(?:标准|比例))?,?(?:给予|予以|发放|(?<=比例)(?:进行)?(?=[救报补资返倾]))(?P<noun>[^,。;\d]{0,12}?"
+    + _NOUN
+    + ")"
+)
 _RATE_WORDS = re.compile(r"每[一-鿿](?:每[一-鿿])?|人均")
 _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助)?标准$")
 _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
@@ -342,7 +346,7 @@ def subject_of_benefit(
     of = None if quantity.sort in ("months", "times") else _OF.match(text, quantity.end, clause[1])
     if not of and not named:
         of = _LATER.match(text, quantity.end, sentence[1])
-    if of and of["noun"].endswith("标准") and (later := _LATER.match(text, quantity.end, sentence[1])):
+    if of and of["noun"].endswith(("标准", "比例")) and (later := _LATER.match(text, quantity.end, sentence[1])):
         of = later
     if of:
         return _granted(text, quantity, clause, sentence, paragraph_start, tidy(of["noun"]))
