@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,8 +165,9 @@ def test_an_id_is_made_of_the_address(url: str, id_: str) -> None:
 
 
 def test_an_interrupted_check_says_what_stays(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    async def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
 
     monkeypatch.setattr("pledgewatch.checking.pass_over", interrupted)
     ended = run("check")
