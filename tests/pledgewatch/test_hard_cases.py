@@ -20,7 +20,7 @@ from pledgewatch.work import Workshop
 from storage import documents
 from storage.errors import StorageError
 
-NOISE_PASSES = int(os.environ.get("PLEDGEWATCH_NOISE_PASSES", "60"))
+NOISE_PASSES = int(os.environ.get("PLEDGEWATCH_NOISE_PASSES", "30"))
 
 SUBSIDY = "对符合条件的养老机构，给予5000元/张的建设补贴。"
 DEAREST = ("document.revised", "measure.changed")

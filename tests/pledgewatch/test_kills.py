@@ -7,6 +7,7 @@ and then with the same event ids.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -66,6 +67,8 @@ async def main():
 asyncio.run(main())
 """
 
+ROUNDS = int(os.environ.get("PLEDGEWATCH_KILL_ROUNDS", "12"))
+
 POINTS = (
     *("after capture", "inside T2", "events recorded, not committed"),
     *("after claim", "after send", "recorded, not committed"),
@@ -122,7 +125,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         world.publish("reply", "关于第118号提案的答复", LINES)
         world.check()
         amount = 5000
-        for _ in range(24):
+        for _ in range(ROUNDS):
             world.revise("reply", f"{amount}元/张", f"{amount + 100}元/张")
             amount += 100
             process = victim(world, "never")
