@@ -117,7 +117,7 @@ def _references(element: HtmlElement, page: Page, told: bool) -> Iterator[tuple[
         yield from _links(element, page, told)
     elif element.tag in ("iframe", "embed", "object"):
         source = _target(resolve(page.base, element.get("src") or element.get("data") or ""))
-        if source and _is_file(source):
+        if source.startswith(("http:", "https:")) and _is_file(source):
             yield source, _name(element, source)
     elif "onclick" in element.attrib:
         yield from _scripted(element, page)

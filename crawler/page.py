@@ -52,9 +52,10 @@ class Page:
 
     @cached_property
     def base(self) -> str:
-        """What relative addresses count from: `<base href>`, else the page's own address."""
+        """What relative addresses count from: `<base href>` where it is a web address, else the page's own."""
         href = next((b.get("href") for b in self.root.iter("base") if b.get("href")), "")
-        return resolve(self.url, href or "")
+        base = resolve(self.url, href or "")
+        return base if base.startswith(("http:", "https:")) else self.url
 
     @cached_property
     def metas(self) -> dict[str, str]:
