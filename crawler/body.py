@@ -337,9 +337,7 @@ def is_furniture(line: str) -> bool:
         return True
     tokens = [token for token in _BRACKETS.split(_AFTER_COLON.sub(r"\1", line)) if token]
     strong = [bool(_STRONG.fullmatch(token)) for token in tokens]
-    return any(strong) and all(
-        sure or _WEAK.fullmatch(token) for sure, token in zip(strong, tokens, strict=True)
-    )
+    return any(strong) and all(sure or _WEAK.fullmatch(token) for sure, token in zip(strong, tokens, strict=True))
 
 
 def _without_related(lines: list[Line]) -> list[Line]:

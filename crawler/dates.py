@@ -16,9 +16,7 @@ _GAP = r"\s{0,4}"
 _Y4 = r"(?<!\d)((?:1\s?9|2\s?0)\s?\d\s?\d)"
 _ARABIC = re.compile(rf"{_Y4}{_GAP}年{_GAP}(\d\s?\d?){_GAP}月{_GAP}(\d\s?\d?){_GAP}[日号]")
 # The day may have the time of day glued to it: 2025-07-2310:44.
-_JOINED = re.compile(
-    rf"(?<!\d)((?:19|20)\d\d){_GAP}([-/.]){_GAP}(\d\d?){_GAP}\2{_GAP}(\d\d(?=\d\d?:\d\d)|\d\d?(?!\d))"
-)
+_JOINED = re.compile(rf"(?<!\d)((?:19|20)\d\d){_GAP}([-/.]){_GAP}(\d\d?){_GAP}\2{_GAP}(\d\d(?=\d\d?:\d\d)|\d\d?(?!\d))")
 _NUMERAL = re.compile(
     rf"([一二][〇○零OoΟ０0九一二三四五六七八\s]{{3,8}})年{_GAP}([一二三四五六七八九十\s]{{1,5}})月"
     rf"{_GAP}([一二三四五六七八九十廿卅\s]{{1,6}})[日号]"

@@ -276,9 +276,15 @@ def page_title(page: Page, catalogue: Catalogue) -> str:
     whole = _without_site(page.whole_title, page.metas)
     heading = _heading(page, named.rstrip(".…") or page.whole_title)
     catalogued = catalogue.get("title") or ""
-    return heading or (catalogued if bare(catalogued) in bare(page.whole_title) else "") or _not_site(
-        whole, page.metas
-    ) or catalogued or _any_heading(page) or named or whole
+    return (
+        heading
+        or (catalogued if bare(catalogued) in bare(page.whole_title) else "")
+        or _not_site(whole, page.metas)
+        or catalogued
+        or _any_heading(page)
+        or named
+        or whole
+    )
 
 
 def _heading(page: Page, told: str) -> str:
@@ -295,8 +301,10 @@ def _heading(page: Page, told: str) -> str:
 def _is_told(heading: str, title: str) -> bool:
     """Site and column stand before the title in some templates, and leave the body's name out of it."""
     tail = heading[-_TAIL:]
-    return heading in title or (len(title) >= 8 and heading.startswith(title)) or (
-        len(tail) == _TAIL and title.endswith(tail)
+    return (
+        heading in title
+        or (len(title) >= 8 and heading.startswith(title))
+        or (len(tail) == _TAIL and title.endswith(tail))
     )
 
 

@@ -87,9 +87,7 @@ def written_html(source: str) -> str:
     Both branches of a condition are written: one row twice, told as one by its address.
     """
     known = variables(source)
-    return "".join(
-        _evaluated(source, call.end(), known) for call in islice(_WRITE.finditer(source), _MAX_CALLS)
-    )
+    return "".join(_evaluated(source, call.end(), known) for call in islice(_WRITE.finditer(source), _MAX_CALLS))
 
 
 def _evaluated(source: str, start: int, known: dict[str, str]) -> str:

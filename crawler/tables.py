@@ -45,9 +45,7 @@ def _rows(table: HtmlElement) -> Iterator[HtmlElement]:
             yield from child.iterchildren("tr")
 
 
-def _is_layout(
-    table: HtmlElement, rows: list[list[HtmlElement]], contents: dict[HtmlElement, list[Line]]
-) -> bool:
+def _is_layout(table: HtmlElement, rows: list[list[HtmlElement]], contents: dict[HtmlElement, list[Line]]) -> bool:
     filled = [sum(bool(contents[cell]) for cell in row) for row in rows]
     spanned = len(rows) > 1 and any(cell.get("rowspan") for row in rows for cell in row)
     if max(filled, default=0) <= 1 and not spanned:

@@ -67,9 +67,7 @@ _GONE_WORDS = re.compile(
     r"|no such page|not found on this server",
     re.I,
 )
-_GONE_IN_FRAME = re.compile(
-    r"(?:您|你)(?:要|所)?访问的(?:页面|内容|信息|文章)[^。！!]{0,12}(?:不存在|删除|找不到)"
-)
+_GONE_IN_FRAME = re.compile(r"(?:您|你)(?:要|所)?访问的(?:页面|内容|信息|文章)[^。！!]{0,12}(?:不存在|删除|找不到)")
 _GONE_TITLE = re.compile(
     r"\b404\b|not found|^(?:页面|网页|信息|内容|文章)?(?:不存在|未找到|没有找到|找不到.*|出错了?|已删除)$",
     re.I,
@@ -160,9 +158,7 @@ class _Page:
     def is_record(self) -> bool:
         """Whether the page carries what only documents have: article metadata, a catalogue, a 文号."""
         for meta in self.tree.iter("meta"):
-            if (meta.get("name") or "").lower() in ("articletitle", "pubdate") and (
-                meta.get("content") or ""
-            ).strip():
+            if (meta.get("name") or "").lower() in ("articletitle", "pubdate") and (meta.get("content") or "").strip():
                 return True
         return bool(_RECORD.search(self.text)) or bool(_NOTICE.search(self.heading) and len(self.text) > 40)
 
@@ -198,9 +194,7 @@ def judge(
         return _whole_file(body) or OK
     if kind := _file_kind(body):
         return _unexpected_file(kind, known, body, final_url)
-    return _by_words(
-        _Page(decode_with_evidence(body, known.get("content-type")), url, final_url, expects), body
-    )
+    return _by_words(_Page(decode_with_evidence(body, known.get("content-type")), url, final_url, expects), body)
 
 
 def _by_status(status: int, headers: Mapping[str, str], body: bytes) -> Verdict | None:
@@ -210,9 +204,7 @@ def _by_status(status: int, headers: Mapping[str, str], body: bytes) -> Verdict 
         return Verdict("gone", f"gone: HTTP {status}")
     if status in (412, 521) or (status == 202 and marked):
         name = marked[0] if marked else _CHALLENGE_STATUS[status]
-        return Verdict(
-            "blocked", f"challenge:{name} {marked[1] if marked else 'script challenge'}, HTTP {status}"
-        )
+        return Verdict("blocked", f"challenge:{name} {marked[1] if marked else 'script challenge'}, HTTP {status}")
     if status == 429:
         return Verdict("failed", "rate-limited: the server asks for fewer requests, HTTP 429")
     if status >= 400 and marked and len(source) < 60_000:
@@ -224,9 +216,7 @@ def _by_status(status: int, headers: Mapping[str, str], body: bytes) -> Verdict 
     if status >= 400:
         return Verdict("failed", f"client-error: HTTP {status}")
     if 300 <= status < 400:
-        return Verdict(
-            "failed", f"redirect: not followed, HTTP {status} to {headers.get('location', 'nowhere')[:200]}"
-        )
+        return Verdict("failed", f"redirect: not followed, HTTP {status} to {headers.get('location', 'nowhere')[:200]}")
     if status < 200:
         return Verdict("failed", f"no-answer: HTTP {status}")
     return None
@@ -239,12 +229,7 @@ def _by_size(status: int, headers: Mapping[str, str], body: bytes) -> Verdict | 
         return Verdict("failed", "truncated: only a part of the file, HTTP 206")
     declared = headers.get("content-length", "").strip()
     coded = headers.get("content-encoding", "identity").strip().lower() not in ("", "identity")
-    if (
-        declared.isdecimal()
-        and not coded
-        and "transfer-encoding" not in headers
-        and len(body) < int(declared)
-    ):
+    if declared.isdecimal() and not coded and "transfer-encoding" not in headers and len(body) < int(declared):
         return Verdict("failed", f"truncated: {len(body)} of {declared} bytes")
     return None
 
@@ -261,18 +246,12 @@ def _file_kind(body: bytes) -> str | None:
     # UTF-16 text has zero bytes too, but at every other place.
     zeros = body[:4096].count(0)
     even = body[:4096:2].count(0)
-    return (
-        "binary data"
-        if zeros and not body.startswith((b"\xff\xfe", b"\xfe\xff")) and 0 < even < zeros
-        else None
-    )
+    return "binary data" if zeros and not body.startswith((b"\xff\xfe", b"\xfe\xff")) and 0 < even < zeros else None
 
 
 def _looks_like_html(body: bytes) -> bool:
     head = body[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return head.startswith(
-        (b"<!doctype html", b"<html", b"<head", b"<script", b"<meta", b"<body", b"<!--", b"<title")
-    )
+    return head.startswith((b"<!doctype html", b"<html", b"<head", b"<script", b"<meta", b"<body", b"<!--", b"<title"))
 
 
 def _whole_file(body: bytes) -> Verdict | None:
@@ -428,9 +407,7 @@ def _shell(page: _Page) -> Verdict | None:
 
 def _refresh_target(tree: html.HtmlElement) -> str | None:
     for meta in tree.iter("meta"):
-        if (meta.get("http-equiv") or "").lower() == "refresh" and (
-            m := _REFRESH.match(meta.get("content") or "")
-        ):
+        if (meta.get("http-equiv") or "").lower() == "refresh" and (m := _REFRESH.match(meta.get("content") or "")):
             return m[1].strip()
     return None
 

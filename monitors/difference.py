@@ -232,9 +232,7 @@ def _arrival(number: int, arrivals: set[int]) -> _Edit:
     return _Edit("moved" if number in arrivals else "inserted", new=number)
 
 
-def _alike(
-    old: Sequence[str], new: Sequence[str], left: Sequence[int], right: Sequence[int]
-) -> dict[int, int]:
+def _alike(old: Sequence[str], new: Sequence[str], left: Sequence[int], right: Sequence[int]) -> dict[int, int]:
     """Which old sentence became which new one, in order, so that the pairs together are most alike."""
     if len(left) * len(right) > PAIRS:
         return _alike_in_tokens(old, new, left, right)
@@ -289,9 +287,7 @@ def _dice(a: frozenset[str], b: frozenset[str]) -> float:
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
 
 
-def _blocks(
-    old: Sequence[str], new: Sequence[str], edits: Sequence[_Edit], moves: dict[int, int]
-) -> Iterable[Block]:
+def _blocks(old: Sequence[str], new: Sequence[str], edits: Sequence[_Edit], moves: dict[int, int]) -> Iterable[Block]:
     """Edits with places and pieces; neighbours of one kind become one block, except rewritten sentences."""
     starts, arrived = _starts(old), _starts(new)
     origins = {n: o for o, n in moves.items()}
@@ -325,9 +321,7 @@ def _grouped(edits: Sequence[_Edit], moves: dict[int, int], origins: dict[int, i
     def kind(edit: _Edit) -> tuple[BlockOp, bool, int]:
         distance = 0
         if edit.op == "moved":
-            distance = (
-                moves[edit.old] - edit.old if edit.old is not None else origins[_new(edit)] - _new(edit)
-            )
+            distance = moves[edit.old] - edit.old if edit.old is not None else origins[_new(edit)] - _new(edit)
         return edit.op, edit.old is None, distance
 
     groups: list[list[_Edit]] = []

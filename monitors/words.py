@@ -85,11 +85,7 @@ def number_words(value: float, language: str = "zh") -> str:
         return _plain(value, ",")
     for size, word in ((1e8, "亿"), (1e4, "万")):
         scaled = round(value / size, 4)
-        if (
-            abs(value) >= size
-            and abs(scaled * size - value) < 0.5
-            and len(_plain(scaled)) < len(_plain(value))
-        ):
+        if abs(value) >= size and abs(scaled * size - value) < 0.5 and len(_plain(scaled)) < len(_plain(value)):
             return _plain(scaled) + word
     return _plain(value)
 
@@ -101,19 +97,12 @@ def _plain(value: float, separator: str = "") -> str:
 
 def step_words(before: Figure, after: Figure, language: str = "zh") -> str:
     """How far a figure went: "+20%" of a number, "+5个百分点" of a rate; "" where that says nothing."""
-    if (
-        before.value is None
-        or after.value is None
-        or before.unit != after.unit
-        or before.value == after.value
-    ):
+    if before.value is None or after.value is None or before.unit != after.unit or before.value == after.value:
         return ""
     step = after.value - before.value
     sign = "+" if step > 0 else "−"
     if before.unit in {"%", "pp"}:
-        return f"{sign}{_plain(round(abs(step), 2))}" + (
-            " percentage points" if language == "en" else "个百分点"
-        )
+        return f"{sign}{_plain(round(abs(step), 2))}" + (" percentage points" if language == "en" else "个百分点")
     if before.value == 0:
         return ""
     return f"{sign}{_plain(round(abs(step / before.value) * 100, 1))}%"

@@ -84,9 +84,7 @@ _READERS: tuple[tuple[Reader, str], ...] = (
 CMS_NAMES = frozenset({"auto"}.union(*(names.split() for _, names in _READERS)))
 
 
-def read_list(
-    body: bytes, url: str, content_type: str | None = None, rules: ListRules = ListRules()
-) -> ListPage:
+def read_list(body: bytes, url: str, content_type: str | None = None, rules: ListRules = ListRules()) -> ListPage:
     """The rows of a list page or of a list interface's answer, in page order; never raises on any bytes.
 
     `url` is where the body came from after redirects. Rows have full titles, absolute addresses and the day

@@ -84,9 +84,7 @@ def _dataproxy_of_column(page: Answer, totals: dict[str, int]) -> str | None:
     for source in page.scripts:
         for form in (*literals(source), *_pairs(source)):
             if isinstance(form, dict) and form.get("columnid") and form.get("unitid"):
-                size = (
-                    int(found[1]) if (found := re.search(r"perPage\W{1,4}(\d{1,3})", source)) else _PAGE_SIZE
-                )
+                size = int(found[1]) if (found := re.search(r"perPage\W{1,4}(\d{1,3})", source)) else _PAGE_SIZE
                 if totals.get("totalrecord", size + 1) <= size:
                     return None
                 where = {"startrecord": size + 1, "endrecord": 2 * size, "perpage": size, "col": 1}
@@ -102,11 +100,7 @@ def _pairs(source: str) -> Iterator[dict[str, str]]:
 
 def read_gkmlpt(page: Answer) -> ListPage | None:
     """广东 gkmlpt: the catalogue's page names site and category, the rows come from its interface."""
-    if (
-        "_CONFIG" not in page.text
-        or not (site := _SID.search(page.text))
-        or "/gkmlpt" not in page.url + page.text
-    ):
+    if "_CONFIG" not in page.text or not (site := _SID.search(page.text)) or "/gkmlpt" not in page.url + page.text:
         return None
     root = re.match(r"https?://[^/]+(?:/[^/?#]+)*?(?=/gkmlpt)", page.url)
     category = _category(page)
@@ -312,11 +306,7 @@ def _entry(element: etree._Element, page: Answer) -> ListItem | None:
             fields.setdefault(name, squeeze(child.text or "") or child.get("href") or "")
     url = page.resolve(fields.get("link") or fields.get("loc") or fields.get("guid") or "")
     day = next(
-        (
-            d
-            for k in ("pubdate", "published", "date", "updated", "lastmod")
-            if (d := _feed_day(fields.get(k)))
-        ),
+        (d for k in ("pubdate", "published", "date", "updated", "lastmod") if (d := _feed_day(fields.get(k)))),
         None,
     )
     return ListItem(fields.get("title") or url, url, day) if url else None

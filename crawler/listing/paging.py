@@ -14,9 +14,7 @@ from crawler.markup import squeeze
 from crawler.scripts import unquoted, variables
 from storage.addresses import normal_address
 
-_NEXT_WORDS = re.compile(
-    r"^\W{0,3}(?:下\s*一?\s*页|后\s*一?\s*页|next(?: page)?|[>›»])\W{0,3}$", re.IGNORECASE
-)
+_NEXT_WORDS = re.compile(r"^\W{0,3}(?:下\s*一?\s*页|后\s*一?\s*页|next(?: page)?|[>›»])\W{0,3}$", re.IGNORECASE)
 _PAGER_CALL = re.compile(r"\bcreatePage\w*\(([^()]{3,300})\)")
 _ARGUMENT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[\w.$-]+")
 _NUMBERED = re.compile(r"^(?P<head>.*?)(?P<number>\d+)?(?P<tail>\.\w+)?$")
@@ -71,9 +69,7 @@ def _pager(page: Page) -> tuple[str, int, int, str, str] | None:
             if len(words) >= 4 and words[0].isdecimal() and words[1].isdecimal():
                 return family, int(words[0][:9]), int(words[1][:9]), words[2], words[3]
         known = variables(source)
-        if {"countPage", "currentPage"} <= known.keys() and (
-            known["countPage"] + known["currentPage"]
-        ).isdecimal():
+        if {"countPage", "currentPage"} <= known.keys() and (known["countPage"] + known["currentPage"]).isdecimal():
             return "trs", int(known["countPage"][:9]), int(known["currentPage"][:9]), *_own_name(page.url)
     return None
 

@@ -46,14 +46,10 @@ _ADDRESS_DAY = re.compile(
 )
 _ADDRESS_YEAR = re.compile(r"/(20\d\d)(?:[01]\d)?/|/t?(20\d\d)[01]\d[0-3]\d_")
 _QUOTED = re.compile(r"[\"']([^\"'\s]{1,500})[\"']")
-_LIKE_ADDRESS = re.compile(
-    r"^(?:https?:)?//|^\.{0,2}/|\.(?:s?html?|jsp|aspx?|php|pdf|docx?|do)(?:$|[?#])", re.I
-)
+_LIKE_ADDRESS = re.compile(r"^(?:https?:)?//|^\.{0,2}/|\.(?:s?html?|jsp|aspx?|php|pdf|docx?|do)(?:$|[?#])", re.I)
 _CALL = re.compile(r"([\w$]+)\s*\(\s*[\"']?([\w.-]{1,80})[\"']?")
 _ASIDE = re.compile(r"(?:^|[-_])(?:aside|side|sidebar|hot|rank|recommend|related|tuijian)(?:$|[-_])", re.I)
-_ASIDE_WORDS = re.compile(
-    r"热点|热门|推荐|相关|排行|图片新闻|猜你|点击量|友情链接|专题专栏|快速(?:通道|入口)"
-)
+_ASIDE_WORDS = re.compile(r"热点|热门|推荐|相关|排行|图片新闻|猜你|点击量|友情链接|专题专栏|快速(?:通道|入口)")
 _PUBLISHED = re.compile(r"(?:发\s*布|公\s*开|公\s*布|上\s*网)\s*(?:日\s*期|时\s*间)")
 _TITLED = re.compile(r"tit|name|\bbt\b|subject", re.I)
 _MAX_LINKS = 3  # addresses in one row: the document, and beside it an interpretation or a category
@@ -146,9 +142,7 @@ def record_rows(page: Page, fragments: Iterable[str]) -> tuple[Row, ...]:
     return tuple(row for row in rows if row)
 
 
-def selected_rows(
-    page: Page, item: str, title: str | None, link: str | None, day: str | None
-) -> tuple[Row, ...]:
+def selected_rows(page: Page, item: str, title: str | None, link: str | None, day: str | None) -> tuple[Row, ...]:
     """The rows that CSS selectors name; title, link and date selectors look inside of each row."""
     _run_writers(page.tree)
     links = _by_element(_links(page.tree, page, strict=False))
@@ -183,9 +177,7 @@ def address_in_call(code: str, page: Page) -> str | None:
 
 def _opened_by(function: str, argument: str, page: Page) -> str | None:
     """The address that a function of the page builds around its first argument: "/info/" + id + ".html"."""
-    definition = re.compile(
-        rf"function\s+{re.escape(function)}\s*\(\s*(\w+)[^)]{{0,100}}\)\s*\{{([^}}]{{0,800}})"
-    )
+    definition = re.compile(rf"function\s+{re.escape(function)}\s*\(\s*(\w+)[^)]{{0,100}}\)\s*\{{([^}}]{{0,800}})")
     for source in page.scripts:
         if not (found := definition.search(source)):
             continue
@@ -266,11 +258,7 @@ def _shown_title(element: html.HtmlElement) -> str:
                 return words
     if element.tag != "a":
         text = next(
-            (
-                t
-                for a in element.iter("a", "h3", "h4", "p", "span")
-                if len(t := _clean(a.text_content())) >= 4
-            ),
+            (t for a in element.iter("a", "h3", "h4", "p", "span") if len(t := _clean(a.text_content())) >= 4),
             "",
         )
         return text or _clean(element.text_content())
@@ -345,9 +333,7 @@ def _row(
     return Row(element, main, len(addresses), found_day)
 
 
-def _links_inside(
-    element: html.HtmlElement, links: dict[html.HtmlElement, Link], selector: str | None
-) -> list[Link]:
+def _links_inside(element: html.HtmlElement, links: dict[html.HtmlElement, Link], selector: str | None) -> list[Link]:
     """The links of a possible row; no more of a whole list than shows that it is one."""
     if selector:
         return [links[inner] for inner in select(element, selector) if inner in links]

@@ -18,9 +18,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "pages"
 
 
 def told(page: ListPage) -> list[dict[str, Any]]:
-    return [
-        {"title": i.title, "url": i.url, "date": i.date.isoformat() if i.date else None} for i in page.items
-    ]
+    return [{"title": i.title, "url": i.url, "date": i.date.isoformat() if i.date else None} for i in page.items]
 
 
 @pytest.mark.parametrize("path", EXPECTED, ids=lambda p: p.name.removesuffix(".expected.json"))
@@ -45,9 +43,7 @@ LIST = "http://www.example.gov.cn/zwgk/list.html"
 
 
 def page(body: str, head: str = "") -> bytes:
-    return (
-        f"<!DOCTYPE html><html><head><meta charset='utf-8'>{head}</head><body>{body}</body></html>".encode()
-    )
+    return f"<!DOCTYPE html><html><head><meta charset='utf-8'>{head}</head><body>{body}</body></html>".encode()
 
 
 def rows(count: int, start: int = 0) -> str:
@@ -145,14 +141,10 @@ def test_rules_for_json_and_numbered_pages() -> None:
     found = read_list(answer.encode(), "http://a.gov.cn/q?n=3&s=9", rules=rules)
     assert told(found) == [{"title": "公告一", "url": "http://a.gov.cn/x/1", "date": "2025-07-07"}]
     assert found.next == "http://a.gov.cn/q?n=4&s=9"
-    assert (
-        read_list(answer.encode(), "http://a.gov.cn/first", rules=rules).next == "http://a.gov.cn/q?n=2&s=9"
-    )
+    assert read_list(answer.encode(), "http://a.gov.cn/first", rules=rules).next == "http://a.gov.cn/q?n=2&s=9"
 
 
-@pytest.mark.parametrize(
-    "rule", [{"item": "[["}, {"item": "li", "next": ">>"}, {"title": "{}"}, {"cms": "trss"}]
-)
+@pytest.mark.parametrize("rule", [{"item": "[["}, {"item": "li", "next": ">>"}, {"title": "{}"}, {"cms": "trss"}])
 def test_a_bad_selector_is_refused_with_its_key(rule: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=rf"list\.{list(rule)[-1]}: "):
         ListRules(**rule)  # type: ignore[arg-type]

@@ -50,17 +50,13 @@ GOOD = {
         "采购结果",
         "<meta name='ArticleTitle' content='采购结果'><meta name='PubDate' content='2025-07-07'>",
     ),
-    "a page let through by the firewall": html(
-        f"<p>{'养老服务补贴标准如下。' * 40}</p><script>$_ts={{}};</script>"
-    ),
+    "a page let through by the firewall": html(f"<p>{'养老服务补贴标准如下。' * 40}</p><script>$_ts={{}};</script>"),
     "a portal with a login box": html(
         f"<ul>{NAV}</ul><form>用户登录<input type='password'></form><p>{'正文内容。' * 100}</p>", "通知公告"
     ),
     "a scan in a frame": html("<iframe src='/pdf/web/viewer.html?file=/a.pdf'></iframe>", "批复"),
     "a page that forgets its end": "<html><body><div><h1>关于调整补贴的通知</h1><p>自2025年起执行。</p></div>",
-    "gb2312": html("<p>关于发放高龄津贴的通知，自二〇二五年七月起执行，请各街道遵照办理。</p>").encode(
-        "gb18030"
-    ),
+    "gb2312": html("<p>关于发放高龄津贴的通知，自二〇二五年七月起执行，请各街道遵照办理。</p>").encode("gb18030"),
 }
 
 
@@ -221,13 +217,9 @@ def test_not_modified() -> None:
 
 def test_redirects_away() -> None:
     home = html(f"<ul>{NAV}</ul>", "某某市民政局")
-    assert verdict(home, final="https://mzj.example.gov.cn/").reason.startswith(
-        "soft-404: redirected to the home"
-    )
+    assert verdict(home, final="https://mzj.example.gov.cn/").reason.startswith("soft-404: redirected to the home")
     assert verdict(home, final="http://mzj.example.gov.cn/error/404.html").outcome == "gone"
-    assert (
-        verdict(html("请登录", "登录"), final="http://mzj.example.gov.cn/sso/login?to=x").outcome == "blocked"
-    )
+    assert verdict(html("请登录", "登录"), final="http://mzj.example.gov.cn/sso/login?to=x").outcome == "blocked"
     assert verdict(SMALL, final=URL.replace("http:", "https:")) == Verdict("ok")
     assert (
         verdict(
@@ -241,9 +233,7 @@ def test_length() -> None:
     size = len(SMALL.encode())
     assert verdict(SMALL, headers={"content-length": str(size)}).outcome == "ok"
     assert verdict(SMALL, headers={"CONTENT-LENGTH": str(size + 1)}).reason.startswith("truncated:")
-    assert (
-        verdict(SMALL, headers={"Content-Length": str(size + 1), "Content-Encoding": "gzip"}).outcome == "ok"
-    )
+    assert verdict(SMALL, headers={"Content-Length": str(size + 1), "Content-Encoding": "gzip"}).outcome == "ok"
 
 
 def test_files() -> None:
