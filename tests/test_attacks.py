@@ -90,6 +90,7 @@ from pledgewatch.settings import ConfigError, parse_settings
 from pledgewatch.tabular import write_measures_csv
 from storage import threads
 from storage.database import Database
+from storage.records import ListItem
 
 FOLDER = Path(__file__).parent
 LIST = "https://mzj.example.gov.cn/zwgk/list.html"
@@ -576,6 +577,9 @@ def test_half_characters_in_a_list_are_dropped() -> None:
         items = read_list(body.encode(), LIST).items
         assert [item.title for item in items] == [f"关于第{n}项补贴的通知" for n in range(3)]
         assert "".join(item.url for item in items).isascii()
+    halves = "&#xD800;&#55296;&#x0DFFF;&#057343;"
+    feed = f"<rss><item><title>关于{halves}补贴</title><link>https://a.example/{halves}1.html</link></item></rss>"
+    assert read_list(feed.encode(), LIST).items == (ListItem("关于补贴", "https://a.example/1.html"),)
 
 
 def test_overlong_addresses_cost_nobody_else(tmp_path: Path) -> None:

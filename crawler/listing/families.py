@@ -285,12 +285,19 @@ def comment_rows(page: Answer) -> tuple[Row, ...]:
     return best
 
 
+# References to half characters (U+D800 to U+DFFF): in what the parser recovers from them no text can be read.
+_HALVES = re.compile(
+    r"&#(?:x0*d[89a-f][0-9a-f]{2}|0*(?:5529[6-9]|55[3-9]\d\d|56\d{3}|57[0-2]\d\d|573[0-3]\d|5734[0-3]));", re.IGNORECASE
+)
+
+
 def read_feed(page: Answer) -> ListPage | None:
     """RSS, Atom, and sitemaps."""
     if not re.search(r"<(?:rss|feed|rdf:RDF|urlset)\b", page.text[:2000]):
         return None
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False)
-    root = etree.fromstring(page.text.lstrip("\ufeff \r\n").encode("utf-8", "replace"), parser=parser)
+    text = _HALVES.sub("", page.text.lstrip("\ufeff \r\n"))
+    root = etree.fromstring(text.encode("utf-8", "replace"), parser=parser)
     if root is None:
         return None
     entries = (_entry(e, page) for e in root.iter("{*}item", "{*}entry", "{*}url"))
