@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _SMALL = {"十": 10, "百": 100, "千": 1000}
@@ -42,4 +43,6 @@ def chinese_number(text: str) -> int | None:
 def round_value(value: float) -> float:
     """A value without the dust of binary fractions; whole numbers stay whole."""
     rounded = float(f"{value:.12g}")
+    if not isfinite(rounded):  # hundreds of digits in a row: no figure, but no reason to fail either
+        return rounded
     return int(rounded) if rounded == int(rounded) else rounded

@@ -416,7 +416,7 @@ def _lost_word(text: str, token: _Token) -> _Token:
         near = not after and found.end() - at <= 6
         return replace(token, unit="人", end=found.end() if near else token.end)
     cue = text[max(0, token.start - 6) : token.start]
-    if token.scale == 1 and token.value == int(token.value) and token.value < 2000:
+    if token.scale == 1 and token.value < 2000 and token.value == int(token.value):
         bound = _bound_before(text, token.start, token.start)[0] == ">=" and re.match(r"[一-鿿]{2}", text[at : at + 2])
         if bound or (_LOST_CUE.search(cue) and _LOST.match(text, at)):
             return replace(token, unit="个")

@@ -163,7 +163,9 @@ async def _read_lists(pipeline: Pipeline, source: Source) -> Listing:
             break
         url = page.next
     chosen = wanted(source, items)
-    unwanted = [item for item in items if item not in chosen and len(item.url.encode()) <= captures.URL_LIMIT]
+    unwanted = [
+        item for item in items if item not in chosen and len(item.url.encode("utf-8", "replace")) <= captures.URL_LIMIT
+    ]
     return Listing(tuple(chosen), tuple(unwanted), missing, _is_complete(pipeline, source, missing), cms=cms)
 
 
@@ -220,7 +222,7 @@ def wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
         if (not source.include or matches(source.include, item.title))
         and not matches(source.exclude, item.title)
         and _allowed(source, item.url)
-        and len(item.url.encode()) <= captures.URL_LIMIT
+        and len(item.url.encode("utf-8", "replace")) <= captures.URL_LIMIT
     ]
 
 

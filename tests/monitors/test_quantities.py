@@ -208,3 +208,11 @@ def test_no_quantity(text: str) -> None:
 def test_a_measure_word_that_begins_another_word_is_none() -> None:
     assert measure_words().match("家庭") is None
     assert measure_words().match("家企业")
+
+
+@pytest.mark.parametrize("digits", ["9" * 330, "8" * 5000])
+def test_digits_without_end_are_no_figure_and_no_failure(digits: str) -> None:
+    from monitors.extraction import extract
+
+    found = extract(f"给予{digits}元补贴，达到{digits}%，至少{digits}具备能力的机构。")
+    assert all(abs(f.value or 0) < 1e300 for m in found for f in m.figures)
