@@ -210,6 +210,10 @@ def _rows_not_in(page: ListPage, known: Sequence[ListItem]) -> list[ListItem]:
     return [item for item in page.items if first[key := normal_address(item.url)] is item and key not in seen]
 
 
+def _is_storable(url: str) -> bool:
+    return len(url.encode("utf-8", "replace")) <= captures.URL_LIMIT
+
+
 def wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
     """The rows whose titles the operator wants and whose addresses the source may lead to."""
 
@@ -222,7 +226,7 @@ def wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
         if (not source.include or matches(source.include, item.title))
         and not matches(source.exclude, item.title)
         and _allowed(source, item.url)
-        and len(item.url.encode("utf-8", "replace")) <= captures.URL_LIMIT
+        and _is_storable(item.url)
     ]
 
 
