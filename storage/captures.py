@@ -18,7 +18,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from storage.addresses import normal_address
-from storage.archive import get_blob, put_blob
+from storage.archive import get_blob, is_pruned, put_blob
 from storage.columns import AnyRow, storable
 from storage.database import Prepared, insert_into
 from storage.errors import StorageError
@@ -74,6 +74,11 @@ class StoredCapture:
     outcome: Outcome
     reason: str
     seconds: float
+
+
+def is_storable(url: str) -> bool:
+    """Whether an address is short enough to be kept."""
+    return len(url.encode("utf-8", "replace")) <= URL_LIMIT
 
 
 def page_for(conn: sa.Connection, url: str, source: str, kind: PageKind) -> Page:
@@ -214,9 +219,16 @@ def detach_page(conn: sa.Connection, page_id: int) -> None:
     conn.execute(pages.update().where(pages.c.id == page_id).values(document_id=None, settled_sha256=None))
 
 
-def settle_unreadable(conn: sa.Connection, page_id: int, sha256: str | None) -> None:
-    """These bytes hold nothing that could be read: no need to try them again."""
-    conn.execute(pages.update().where(pages.c.id == page_id).values(settled_sha256=sha256))
+def settle_unreadable(conn: sa.Connection, page_id: int, mark: str | None) -> None:
+    """Nothing could be read here; `mark` stands for bytes that need not be tried again."""
+    conn.execute(pages.update().where(pages.c.id == page_id).values(settled_sha256=mark))
+
+
+def unreadable_pages(conn: sa.Connection, source: str) -> list[Page]:
+    """The source's rows that were fetched and could not be read."""
+    here = sa.and_(pages.c.source_id == source, _ROW, pages.c.kind != "unwanted", pages.c.document_id.is_(None))
+    met = sa.and_(pages.c.settled_sha256.is_not(None), pages.c.gone_passes < 2)
+    return [_page(row) for row in conn.execute(_PAGES.where(here, met).order_by(pages.c.id))]
 
 
 def record_capture(conn: sa.Connection, page: Page, capture: Capture) -> int:
@@ -240,18 +252,33 @@ def capture_by_id(conn: sa.Connection, id: int) -> StoredCapture | None:
     return StoredCapture(**row._mapping) if row else None
 
 
-def captures_of(conn: sa.Connection, page_id: int) -> list[StoredCapture]:
-    """All answers of one page, oldest first."""
-    found = conn.execute(_CAPTURES.where(captures.c.page_id == page_id).order_by(captures.c.id))
-    return [StoredCapture(**row._mapping) for row in found]
-
-
 def stored_bytes(conn: sa.Connection, capture_id: int) -> bytes:
     """The body of a capture; of a 304, the body that it confirmed. Empty where the answer had none."""
     row = conn.execute(sa.select(captures.c.sha256).where(captures.c.id == capture_id)).first()
     if row is None:
         raise StorageError(f"archive: no capture {capture_id}")
     return get_blob(conn, row.sha256) if row.sha256 else b""
+
+
+def kept_bytes(conn: sa.Connection, capture_id: int) -> bytes | None:
+    """`stored_bytes`, or None where a policy let them go."""
+    sha = conn.execute(sa.select(captures.c.sha256).where(captures.c.id == capture_id)).scalar()
+    return None if sha and is_pruned(conn, sha) else stored_bytes(conn, capture_id)
+
+
+def confirmed_by(conn: sa.Connection, capture: StoredCapture) -> StoredCapture | None:
+    """The last answer before a 304 that brought the body which it confirms; None where that is not kept."""
+    row = conn.execute(
+        _CAPTURES.where(
+            captures.c.page_id == capture.page_id,
+            captures.c.id < capture.id,
+            captures.c.sha256 == capture.sha256,
+            captures.c.outcome == "ok",
+        )
+        .order_by(captures.c.id.desc())
+        .limit(1)
+    ).first()
+    return StoredCapture(**row._mapping) if row and not is_pruned(conn, row.sha256) else None
 
 
 def due_documents(
@@ -283,6 +310,18 @@ def due_documents(
     return [_page(row) for row in (*fresh, *turn, *unread)]
 
 
+def titles_of(conn: sa.Connection, page_ids: Iterable[int]) -> dict[str, str]:
+    """Address → title of the documents that these pages show."""
+    shown = sa.select(pages.c.url, documents.c.title).join(documents, documents.c.id == pages.c.document_id)
+    return {row.url: row.title for row in conn.execute(shown.where(pages.c.id.in_(list(page_ids))))}
+
+
+def watchers_of(conn: sa.Connection, urls: Iterable[str]) -> set[str]:
+    """The sources whose documents stand at these addresses."""
+    watched = sa.select(documents.c.source_id).join(pages, pages.c.document_id == documents.c.id).distinct()
+    return set(conn.execute(watched.where(pages.c.url.in_(list(urls)[:500]))).scalars())
+
+
 def broken_links(conn: sa.Connection) -> dict[str, list[int]]:
     """Per source, the captures whose hash does not follow from the one before; 0 stands for a missing end.
 
@@ -303,7 +342,7 @@ def broken_links(conn: sa.Connection) -> dict[str, list[int]]:
 
 def _insert_pages(conn: sa.Connection, urls: list[str], source: str, kind: PageKind) -> None:
     for url in urls:
-        if len(url.encode("utf-8", "replace")) > URL_LIMIT:
+        if not is_storable(url):
             raise StorageError(f"{url[:80]}…: longer than {URL_LIMIT} bytes; leave it out with `exclude`")
     rows = [{"url": url, "normal_url": normal_address(url), "source_id": source, "kind": kind} for url in urls]
     conn.execute(insert_into(conn, pages).on_conflict_do_nothing(), rows)

@@ -75,10 +75,20 @@ class Database:
 def open_database(url: str) -> Database:
     """The database at `url` ("sqlite:///file.db", "postgresql+psycopg://…"), with its tables up to date.
 
-    Creates an SQLite file and its folder where there is none. Raises StorageError where the database cannot
-    be opened, is damaged, or was written by a newer version of the program.
+    Creates an SQLite file where there is none. Raises StorageError where the database cannot be opened, its folder
+    is missing, it is damaged, or was written by a newer version of the program.
     """
-    database = Database(make_engine(url))
+    return _brought_up_to_date(Database(make_engine(url)))
+
+
+def empty_database() -> Database:
+    """An archive with nothing in it, in memory: what there is to read before one was begun."""
+    engine = sa.create_engine("sqlite://", json_serializer=dump_json, poolclass=sa.StaticPool)
+    _set_up_sqlite(engine)
+    return _brought_up_to_date(Database(engine))
+
+
+def _brought_up_to_date(database: Database) -> Database:
     try:
         with database._translated():
             migrations.upgrade_if_old(database.engine)
@@ -93,7 +103,7 @@ def make_engine(url: str) -> sa.Engine:
     try:
         parsed = make_url(url)
     except exc.ArgumentError as error:
-        raise StorageError(f"storage.url {url!r} is no database URL; write sqlite:///FILE") from error
+        raise StorageError("no database URL; one looks like sqlite:///FILE or postgresql://USER@HOST/NAME") from error
     match parsed.get_backend_name():
         case "sqlite":
             return _sqlite_engine(parsed)
@@ -101,7 +111,7 @@ def make_engine(url: str) -> sa.Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
             return sa.create_engine(parsed, json_serializer=dump_json, pool_pre_ping=True)
         case other:
-            raise StorageError(f"storage.url names {other!r}; only sqlite and postgresql are known")
+            raise StorageError(f"no database of the kind {other!r} is known, only sqlite and postgresql")
 
 
 def insert_into(conn: sa.Connection, table: sa.Table) -> Any:
@@ -184,19 +194,22 @@ _ADVICE = (
 
 def _sqlite_engine(url: URL) -> sa.Engine:
     if not url.database or url.database == ":memory:":
-        raise StorageError("storage.url names no file; an archive in memory would be lost: sqlite:///FILE")
-    try:
-        Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{url.database}: {error.strerror}; choose another folder in storage.url") from error
+        raise StorageError("this names no file, and an archive in memory would be lost; write sqlite:///FILE")
+    path = Path(url.database).expanduser()
+    if not path.parent.is_dir():  # not mounted, or a slip in the name: an archive there would be a second one
+        raise StorageError(f"{path.parent}: there is no such folder; make it, or choose another folder")
     engine = sa.create_engine(
-        url.set(database=str(Path(url.database).expanduser())),
+        url.set(database=str(path)),
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
         json_serializer=dump_json,
     )
+    _set_up_sqlite(engine)
+    return engine
+
+
+def _set_up_sqlite(engine: sa.Engine) -> None:
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -7,13 +7,14 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from storage import search
 from storage.addresses import normal_address
 from storage.archive import get_blob, put_blob
 from storage.columns import AnyRow, storable
@@ -47,6 +48,12 @@ class StoredDocument:
     def ref(self) -> DocumentRef:
         """The document as an event names it."""
         return DocumentRef(self.id, self.title, self.url, self.doc_number, self.publisher, self.region)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as `documents --json` prints it."""
+        names = ("id", "source", "title", "url", "doc_number", "index_number", "publisher", "region", "published_on")
+        told = {name: getattr(self, name) for name in (*names, "state", "status", "first_seen_at", "last_seen_at")}
+        return {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,19 @@ class HistoryLine:
     baseline: bool
     capture_id: int
     statements: int
+
+    def to_json(self, document_id: int) -> dict[str, Any]:
+        """The version as `history --json` prints it."""
+        return {
+            "document": document_id,
+            "version": self.number,
+            "created_at": self.created_at.isoformat(),
+            "fetched_at": self.fetched_at.isoformat(),
+            "title": self.title,
+            "status": self.status,
+            "measures": self.statements,
+            "baseline": self.baseline,
+        }
 
 
 # ---------------------------------------------------------------- documents
@@ -315,7 +335,10 @@ def add_version(
         "baseline": baseline,
     }
     id = int(conn.execute(versions.insert().returning(versions.c.id), row).scalar_one())
-    _describe(conn, document_id, reading.document, latest_version_id=id, last_seen_at=now)
+    if before:
+        search.forget(conn, before.id)
+    _describe(conn, document_id, reading.document, latest_version_id=id, versions=row["number"], last_seen_at=now)
+    search.learn(conn, id)
     stored = _add_statements(conn, id, reading.measures, {})
     mark = VersionMark(id=id, **{name: row[name] for name in VersionMark.__slots__ if name != "id"})
     return StoredVersion(mark, reading.document, stored, dict(reading.attachment_captures))
@@ -334,7 +357,9 @@ def replace_reading(
     if version is None:
         raise LookupError(f"no version {version_id}")
     row = _read(conn, reading, version.mark.text_sha256) | {"capture_id": capture_id or version.mark.capture_id}
+    search.forget(conn, version_id)
     conn.execute(versions.update().where(versions.c.id == version_id).values(row))
+    search.learn(conn, version_id)
     latest = documents.c.latest_version_id == version_id
     if conn.execute(sa.select(documents.c.id).where(latest)).first():
         _describe(conn, version.mark.document_id, reading.document)
@@ -366,18 +391,6 @@ def history(conn: sa.Connection, document_id: int) -> tuple[HistoryLine, ...]:
         .order_by(versions.c.number)
     )
     return tuple(_history_line(row) for row in rows)
-
-
-def versions_by_other_readers(conn: sa.Connection, reader: str) -> Iterator[VersionMark]:
-    """The latest versions that another reader than `reader` made: what is to be read again."""
-    old = (
-        sa.select(*_MARK)
-        .join(documents, documents.c.latest_version_id == versions.c.id)
-        .where(versions.c.reader != reader)
-        .order_by(versions.c.id)
-    )
-    for row in conn.execute(old.execution_options(yield_per=500)):
-        yield VersionMark(**row._mapping)
 
 
 # ---------------------------------------------------------------- rows and records

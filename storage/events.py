@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from storage.columns import AnyRow
 from storage.database import insert_into
 from storage.identity import short_key
-from storage.records import DocumentRef, Event, MeasureRef
+from storage.records import DocumentRef, Event, MeasureRef, change_size
 from storage.tables import events
 
 _LOG_LOCK = 7_024_982
@@ -59,6 +59,12 @@ def events_since(
         yield _event(row)
 
 
+def latest_events(conn: sa.Connection, limit: int) -> list[Event]:
+    """The newest events that are no baseline, the oldest of them first."""
+    newest = sa.select(events).where(events.c.baseline.is_(False)).order_by(events.c.id.desc()).limit(limit)
+    return [_event(row) for row in conn.execute(newest)][::-1]
+
+
 def event_by_id(conn: sa.Connection, id: int) -> Event | None:
     row = conn.execute(sa.select(events).where(events.c.id == id)).first()
     return _event(row) if row else None
@@ -84,6 +90,7 @@ def _like(pattern: str) -> str:
 
 
 def _row(key: str, event: Event) -> dict[str, Any]:
+    size = change_size(event.before, event.after) if event.before and event.after else None
     return {
         "key": key,
         "type": event.type,
@@ -99,6 +106,11 @@ def _row(key: str, event: Event) -> dict[str, Any]:
         "summary": event.summary,
         "baseline": event.baseline,
         "detail": dict(event.detail),
+        "region": event.document.region if event.document else None,
+        "kind": event.measure.kind if event.measure else None,
+        "recipient": event.measure.recipient if event.measure else None,
+        "measure_id": event.measure.id if event.measure else None,
+        "size": None if size is None else abs(size),
     }
 
 

@@ -1,4 +1,4 @@
-"""Named leases: one daemon a database, one worker a host. Held for a time, renewed, given back."""
+"""Named leases: one daemon, or one planner, a database. Held for a time, renewed, given back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from storage.database import Database, insert_into
 from storage.tables import leases
+
+DAEMON = "daemon"  # held by the one daemon of a database, or by the worker that plans
 
 
 def acquire(db: Database, name: str, holder: str, seconds: float, now: datetime) -> bool:
@@ -34,6 +36,13 @@ def release(db: Database, name: str, holder: str) -> None:
     """Give the lease back. Nothing happens where somebody else holds it."""
     with db.begin() as conn:
         conn.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
+
+
+def current(conn: sa.Connection, name: str, now: datetime) -> str | None:
+    """Who holds the lease at `now`; None where it has run out."""
+    held = sa.select(leases.c.holder).where(leases.c.name == name, leases.c.until > now)
+    found: str | None = conn.execute(held).scalar()
+    return found
 
 
 def holder(db: Database, name: str) -> str | None:

@@ -1,12 +1,13 @@
 """Deliveries: queued with the change that causes them, claimed with a lease, recorded after sending.
 
-A claim is a conditional update, so that two senders never get the same delivery while its lease holds. A
-sender that dies leaves its lease to run out; the delivery is then sent once more, never lost.
+A claim is a conditional update, so that two senders never get the same delivery while its lease holds, nor serve
+one channel at the same time. A sender that dies leaves its lease to run out; the delivery is then sent once more,
+never lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -17,7 +18,9 @@ from storage.columns import AnyRow
 from storage.database import Database, insert_into
 from storage.identity import short_key
 from storage.records import Delivery, DeliveryState
-from storage.tables import OPEN_DELIVERY, deliveries, delivery_events
+from storage.tables import OPEN_DELIVERY, deliveries, delivery_events, readers
+
+_CLAIM_LOCK = 7_024_983
 
 
 def queue(
@@ -55,34 +58,71 @@ def claim(
     limit: int,
     lease: float,
     token: str,
-    skip: Collection[tuple[str, str]] = (),
+    skip: Collection[str] = (),
+    only: tuple[str, str] | None = None,
 ) -> list[Delivery]:
     """Take up to `limit` due deliveries for `lease` seconds, the longest overdue first.
 
-    Among them are those whose sender's lease ran out. `token` names this claim and must not be used twice;
-    `skip` leaves out (subscriber, channel) pairs that are at work already. `attempts` counts this attempt
-    too.
+    Among them are those whose sender's lease ran out. `token` names the sender. Channels on which another one holds
+    a lease are left out, and so are those in `skip`, which are at work already; with `only`, all but one
+    (subscriber, channel). `attempts` counts this attempt too.
     """
     with db.begin() as conn:
-        taken = conn.execute(_claim(now, limit, now + timedelta(seconds=lease), token, skip))
+        _lock_claims(conn)
+        others: set[str] = set()
+        while more := set(conn.scalars(_served(_due(now, limit, {*skip, *others}, only), now, token))):
+            others |= more
+        due = _due(now, limit, {*skip, *others}, only)
+        taken = conn.execute(_claim(due, now + timedelta(seconds=lease), token))
         ids = taken.scalars().all()
         return _load(conn, deliveries.c.id.in_(ids)) if ids else []
 
 
-def renew_claim(db: Database, ids: Sequence[int], token: str, until: datetime) -> int:
-    """Hold claimed deliveries longer; how many are still held under this token."""
-    with db.begin() as conn:
-        held = deliveries.update().where(deliveries.c.id.in_(ids), _held(token)).values(lease_until=until)
-        return conn.execute(held).rowcount
-
-
-def release_claim(conn: sa.Connection, ids: Sequence[int], token: str) -> None:
-    """Give claimed deliveries back untried."""
+def release_claim(conn: sa.Connection, ids: Sequence[int], token: str, due_at: datetime | None = None) -> None:
+    """Give claimed deliveries back untried; with `due_at`, to be sent no earlier."""
+    later = {"due_at": due_at} if due_at else {}
     conn.execute(
         deliveries.update()
         .where(deliveries.c.id.in_(ids), _held(token))
-        .values(attempts=deliveries.c.attempts - 1, **_FREE)
+        .values(attempts=deliveries.c.attempts - 1, **_FREE, **later)
     )
+
+
+def release_all(conn: sa.Connection, token: str) -> None:
+    """Give back untried whatever this sender still holds."""
+    held = deliveries.update().where(OPEN_DELIVERY, _held(token))
+    conn.execute(held.values(attempts=deliveries.c.attempts - 1, **_FREE))
+
+
+def still_wanted(conn: sa.Connection, ids: Sequence[int], token: str) -> set[int]:
+    """Those that are claimed under this token, and whose reader has not left."""
+    left = sa.exists().where(
+        readers.c.subscriber == deliveries.c.subscriber,
+        readers.c.channel == deliveries.c.channel,
+        readers.c.left_at.is_not(None),
+    )
+    held = sa.select(deliveries.c.id).where(deliveries.c.id.in_(ids), _held(token), ~left)
+    return set(conn.execute(held).scalars())
+
+
+def cancel(conn: sa.Connection, subscriber: str, channel: str, reason: str) -> int:
+    """End what waits for this channel, claimed or not; how many. A message under way may still arrive, and is
+    then recorded as sent."""
+    waiting = deliveries.update().where(
+        deliveries.c.subscriber == subscriber, deliveries.c.channel == channel, OPEN_DELIVERY
+    )
+    return conn.execute(waiting.values(state="dead", last_error=reason, **_FREE)).rowcount
+
+
+def sent_since(conn: sa.Connection, subscriber: str, channel: str, since: datetime) -> list[datetime]:
+    """When messages went to this channel since then, the oldest first; a digest of many deliveries is one."""
+    moments = (
+        sa.select(deliveries.c.sent_at)
+        .where(deliveries.c.subscriber == subscriber, deliveries.c.channel == channel, deliveries.c.sent_at >= since)
+        .distinct()
+        .order_by(deliveries.c.sent_at)
+    )
+    return list(conn.execute(moments).scalars())
 
 
 def record_sent(conn: sa.Connection, ids: Sequence[int], now: datetime) -> None:
@@ -94,10 +134,15 @@ def record_sent(conn: sa.Connection, ids: Sequence[int], now: datetime) -> None:
     )
 
 
-def record_retry(conn: sa.Connection, ids: Sequence[int], token: str, error: str, due_at: datetime) -> None:
-    """The attempt failed; try again at `due_at`. Nothing happens where the claim is not ours any more."""
-    values = {"state": "retrying", "last_error": error, "due_at": due_at, **_FREE}
-    conn.execute(deliveries.update().where(deliveries.c.id.in_(ids), _held(token)).values(values))
+def record_retry(conn: sa.Connection, due: Mapping[int, datetime], token: str, error: str) -> None:
+    """The attempt failed; try each again when it is due. Nothing happens where the claim is not ours any more."""
+    again = (
+        deliveries.update()
+        .where(deliveries.c.id == sa.bindparam("one"), _held(token))
+        .values(state="retrying", last_error=error, due_at=sa.bindparam("next"), **_FREE)
+    )
+    if due:
+        conn.execute(again, [{"one": id, "next": moment} for id, moment in due.items()])
 
 
 def record_dead(conn: sa.Connection, ids: Sequence[int], token: str, error: str) -> None:
@@ -148,20 +193,47 @@ def count_due(conn: sa.Connection, now: datetime) -> int:
 _FREE: dict[str, Any] = {"lease_until": None, "lease_token": None}
 
 
-def _claim(now: datetime, limit: int, until: datetime, token: str, skip: Collection[tuple[str, str]]) -> sa.Update:
+def _lock_claims(conn: sa.Connection) -> None:
+    """One claim at a time: two that began together would each see the channel free, and take different deliveries
+    of it. SQLite lets one writer in by itself."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIM_LOCK)))
+
+
+def _due(
+    now: datetime, limit: int, skip: Collection[str] = (), only: tuple[str, str] | None = None
+) -> sa.Select[int, str]:
+    """What may be claimed, the longest overdue first."""
     free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
     due = (
-        sa.select(deliveries.c.id)
+        sa.select(deliveries.c.id, deliveries.c.channel)
         .where(OPEN_DELIVERY, deliveries.c.due_at <= now, free)
         .order_by(deliveries.c.due_at, deliveries.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     if skip:
-        pair = sa.tuple_(deliveries.c.subscriber, deliveries.c.channel)
-        due = due.where(pair.not_in([tuple(p) for p in skip]))
+        due = due.where(deliveries.c.channel.not_in(skip))
+    if only:
+        due = due.where(deliveries.c.subscriber == only[0], deliveries.c.channel == only[1])
+    return due
+
+
+def _served(due: sa.Select[int, str], now: datetime, token: str) -> sa.Select[str]:
+    """The channels of what is due that another sender is serving: each is looked at once, along its own index."""
+    channel = sa.select(due.subquery().c.channel).distinct().subquery()
+    other = deliveries.alias("other")
+    held = sa.exists().where(
+        other.c.channel == channel.c.channel,
+        other.c.state.in_(("pending", "retrying")),
+        other.c.lease_until > now,
+        other.c.lease_token != token,
+    )
+    return sa.select(channel.c.channel).where(held)
+
+
+def _claim(due: sa.Select[int, str], until: datetime, token: str) -> sa.Update:
     # A CTE, because PostgreSQL may run a plain subquery with LIMIT more than once and lock too many rows.
-    chosen = due.cte("due")
+    chosen = due.with_for_update(skip_locked=True).cte("due")
     return (
         deliveries.update()
         .where(deliveries.c.id.in_(sa.select(chosen.c.id)))

@@ -35,15 +35,15 @@ class Figure:
     start: int
     end: int
     previous: float | None = None
-    recognised: bool = False  # read by OCR from a picture: a reader should check it
+    ocr: bool = False  # read from a picture by a program: a reader should check it
 
     def to_json(self) -> dict[str, Any]:
-        """The figure as the contract prints it; `previous` and `recognised` only where they say something."""
+        """The figure as the contract prints it; `previous` and `ocr` only where they say something."""
         out = asdict(self)
         if self.previous is None:
             del out["previous"]
-        if not self.recognised:
-            del out["recognised"]
+        if not self.ocr:
+            del out["ocr"]
         return out
 
     @classmethod
@@ -244,6 +244,27 @@ class Event:
             "summary": self.summary,
             "baseline": self.baseline,
         }
+
+
+def change_size(before: Mapping[str, Any], after: Mapping[str, Any]) -> float | None:
+    """The larger of a figure's changes, signed: in percent of the old one, in points where the unit is `%`.
+
+    None where the two cannot be compared or their numbers are the same.
+    """
+    if before.get("unit") != after.get("unit"):
+        return None
+    changes = []
+    for end in ("value", "min", "max"):
+        old, new = before.get(end), after.get(end)
+        if (old is None) != (new is None):
+            return None
+        if old is None or new is None or old == new:
+            continue
+        if before.get("unit") in ("%", "pp"):
+            changes.append(float(new - old))
+        elif old:
+            changes.append((new - old) / abs(old) * 100)
+    return max(changes, key=abs, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,10 @@ sources = sa.Table(
     sa.Column("productive_items", sa.Integer, nullable=False, server_default="0"),
     sa.Column("last_error", Words),
     sa.Column("cms", Words),
+    sa.Column("lied_at", Moment),  # when an audit last found changed what the server had called unchanged
     sa.Column("chain", Sha256),  # of the source's last capture: the end of its chain
+    sa.Column("job_id", sa.BigInteger),  # of the job that passes over it now, where several workers share the sources
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),  # workers that ended while they read it
     sa.Index(None, "next_due_at"),
 )
 
@@ -115,7 +118,10 @@ documents = sa.Table(
     sa.Column("first_seen_at", Moment, nullable=False),
     sa.Column("last_seen_at", Moment, nullable=False),
     sa.Column("latest_version_id", Id),
+    sa.Column("versions", sa.Integer, nullable=False, server_default="0"),  # the latest version's number
     sa.Index(None, "source_id", "rank_on", "id"),
+    sa.Index(None, "region", "rank_on", "id"),
+    sa.Index(None, "rank_on", "id"),
     sa.Index(None, "normal_number"),
     sa.Index(None, "latest_version_id"),
 )
@@ -157,7 +163,8 @@ tracked = sa.Table(
     sa.Column("unit", Words),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("configured", sa.Boolean, nullable=False),
-    sa.Index(None, "region"),
+    sa.Index(None, "region", "name", "id"),
+    sa.Index(None, "name", "id"),
 )
 
 statements = sa.Table(
@@ -176,7 +183,7 @@ statements = sa.Table(
     sa.Column("figures", Json, nullable=False),
     sa.Column("tracked_id", sa.ForeignKey("tracked.id")),
     sa.UniqueConstraint("version_id", "position"),
-    sa.Index(None, "tracked_id", "version_id"),
+    sa.Index(None, "tracked_id", "version_id", "kind"),
 )
 
 decisions = sa.Table(
@@ -208,8 +215,18 @@ events = sa.Table(
     sa.Column("summary", Words, nullable=False),
     sa.Column("baseline", sa.Boolean, nullable=False),
     sa.Column("detail", Json, nullable=False),
+    # Said above in JSON; here to filter by. `size` is that of `change_size` without its sign.
+    sa.Column("region", Words),
+    sa.Column("kind", sa.Text),
+    sa.Column("recipient", Words),
+    sa.Column("measure_id", Words),
+    sa.Column("size", sa.Float),
     sa.Index(None, "type", "id"),
     sa.Index(None, "document_id", "id"),
+    # What is rare in the log is looked for in here, not in the rows themselves.
+    sa.Index("ix_events_log", "id", "type", "kind", "size", "baseline"),
+    sa.Index(None, "time", "id"),
+    *(sa.Index(None, name, "baseline", "id") for name in ("region", "source_id", "recipient", "measure_id")),
     sqlite_autoincrement=True,  # an id that was told once never names another event
 )
 
@@ -232,7 +249,9 @@ deliveries = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("sent_at", Moment),
     sa.UniqueConstraint("subscriber", "channel", "group_key"),
+    sa.Index(None, "channel", "state", "sent_at"),
     sa.Index("ix_deliveries_open", "due_at", "id", sqlite_where=OPEN_DELIVERY, postgresql_where=OPEN_DELIVERY),
+    sa.Index(None, "subscriber", "channel", "sent_at"),
     sqlite_autoincrement=True,
 )
 
@@ -245,10 +264,50 @@ delivery_events = sa.Table(
     sa.Index(None, "event_id"),
 )
 
+readers = sa.Table(
+    "readers",
+    metadata,
+    sa.Column("subscriber", Words, primary_key=True),
+    sa.Column("channel", Words, primary_key=True),  # as in deliveries, or "feed"
+    sa.Column("token", Words, nullable=False, unique=True),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("left_at", Moment),  # since when nothing more is sent there
+)
+
 leases = sa.Table(
     "leases",
     metadata,
     sa.Column("name", Words, primary_key=True),
     sa.Column("holder", Words, nullable=False),
     sa.Column("until", Moment, nullable=False),
+)
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("name", Words, primary_key=True),
+    sa.Column("role", sa.String(10), nullable=False),
+    sa.Column("password", Words, nullable=False),  # argon2, with its salt and parameters
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("sha256", Sha256, primary_key=True),  # of the secret that the browser holds
+    sa.Column("account", sa.ForeignKey("accounts.name"), nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("used_at", Moment, nullable=False),
+    sa.Index(None, "account"),
+    sa.Index(None, "expires_at"),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", Words, primary_key=True),
+    sa.Column("role", sa.String(10), nullable=False),
+    sa.Column("sha256", Sha256, nullable=False, unique=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("used_at", Moment),
 )

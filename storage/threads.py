@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -97,11 +97,11 @@ def put_tracked(conn: sa.Connection, measures: Sequence[Tracked]) -> None:
     conn.execute(insert.on_conflict_do_update(index_elements=["id"], set_=updated), [asdict(m) for m in measures])
 
 
-def list_tracked(conn: sa.Connection, region: str | None = None) -> list[Tracked]:
-    """The tracked measures of a region with those of no region, or all of them."""
+def list_tracked(conn: sa.Connection, region: str | None = None, also: Collection[str] = ()) -> list[Tracked]:
+    """The tracked measures of a region with those of no region and those of the ids `also`, or all of them."""
     query = sa.select(tracked).order_by(tracked.c.id)
     if region is not None:
-        query = query.where(sa.or_(tracked.c.region == region, tracked.c.region.is_(None)))
+        query = query.where(sa.or_(tracked.c.region == region, tracked.c.region.is_(None), tracked.c.id.in_(also)))
     return [Tracked(**row._mapping) for row in conn.execute(query)]
 
 

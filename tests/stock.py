@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from storage import captures, documents, events, outbox, sources, threads
+from storage import access, captures, documents, events, outbox, readers, sources, threads
+from storage.columns import Moment, Words
 from storage.documents import Reading, StoredVersion
 from storage.identity import identity_keys
 from storage.records import Attachment, Capture, Document, Event, Figure, Measure
+from storage.tables import metadata
 
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 URL = "https://mzj.example.gov.cn/art/2026/3/1/art_1_7.html"
@@ -96,3 +98,27 @@ def fill(conn: sa.Connection) -> None:
     threads.decide(conn, "1", "2", "same", NOW)
     (stored,) = events.record_events(conn, [event()])
     outbox.queue(conn, "wang", "0:mailtos", [stored.id], NOW, "g", NOW)
+    readers.make_tokens(conn, [("wang", readers.FEED)], NOW)
+    access.add_account(conn, "wang", "operator", "a hash", NOW)
+    access.open_session(conn, "5" * 64, "wang", NOW, NOW + timedelta(days=1))
+    access.add_token(conn, "prometheus", "reader", "7" * 64, NOW)
+
+
+def fill_everything(conn: sa.Connection) -> None:
+    """One row at least in every table, whoever added it: `fill`, and made-up rows where it has none."""
+    fill(conn)
+    for table in metadata.sorted_tables:
+        if not conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one():
+            conn.execute(table.insert(), {c.name: _made_up(conn, c) for c in table.c if c.computed is None})
+
+
+def _made_up(conn: sa.Connection, column: sa.Column[Any]) -> Any:
+    """A value that fits a column: of the row it refers to, else of its type."""
+    for key in column.foreign_keys:
+        return conn.execute(sa.select(key.column).limit(1)).scalar_one()
+    if isinstance(column.type, Moment):
+        return NOW
+    if isinstance(column.type, sa.JSON):
+        return {}
+    kind = str if isinstance(column.type, Words) else column.type.python_type
+    return NOW.date() if kind is date else kind(1) if kind is not bytes else b"1"

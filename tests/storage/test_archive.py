@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.bench_archive import page_versions, solid
 from storage import archive
 from storage.archive import digest, get_blob, put_blob
 from storage.database import Database, open_database
@@ -42,27 +43,6 @@ def test_any_bytes_come_back_whatever_they_were_based_on(
         assert [get_blob(conn, digest(body)) for body in bodies] == bodies
 
 
-def page_versions(count: int, seed: int = 7) -> list[bytes]:
-    """Versions of a page of about 40 KB; each brings a few changed figures, every tenth a new paragraph."""
-    rng = random.Random(seed)
-    words = ["".join(chr(rng.randint(0x4E00, 0x5400)) for _ in range(rng.choice((2, 2, 3, 4)))) for _ in range(1500)]
-
-    def paragraph() -> str:
-        clauses = ["".join(rng.choices(words, k=5)) for _ in range(8)]
-        return f"<p>{'，'.join(clauses)}{rng.randint(1, 9999)}元。</p>\n"
-
-    parts = [paragraph() for _ in range(110)]
-    versions = []
-    for number in range(count):
-        for _ in range(5):
-            at = rng.randrange(len(parts))
-            parts[at] = parts[at].rsplit("，", 1)[0] + f"，{rng.choice(words)}{rng.randint(1, 9999)}元。</p>\n"
-        if number % 10 == 0:
-            parts.insert(rng.randrange(len(parts)), paragraph())
-        versions.append("".join(parts).encode())
-    return versions
-
-
 def test_a_hundred_versions_take_little_room(database: Database, record_property) -> None:
     versions = page_versions(100)
     with database.begin() as conn:
@@ -74,8 +54,27 @@ def test_a_hundred_versions_take_little_room(database: Database, record_property
     per_version = sum(row.bytes for row in sizes) / len(versions)
     print(f"\n{per_version:.0f} bytes a version of {len(versions[0])} bytes")
     record_property("bytes_per_version", per_version)
-    assert per_version < len(versions[0]) / 50
+    assert per_version < 1.2 * solid(versions) / len(versions)
     assert max(row.depth for row in sizes) == archive.CHAIN - 1
+    assert [row.depth for row in sizes].count(0) == 1
+
+
+def test_a_document_that_drifts_away_begins_anew(file_database: Database) -> None:
+    """After 64 versions that change a tenth each, nothing of the first is left to build on."""
+    rng = random.Random(5)
+    parts = [rng.randbytes(100).hex() for _ in range(30)]
+    base, bodies = None, []
+    with file_database.begin() as conn:
+        for _ in range(140):
+            for _ in range(3):
+                parts[rng.randrange(30)] = rng.randbytes(100).hex()
+            bodies.append("".join(parts).encode())
+            base = put_blob(conn, bodies[-1], base)
+        depths = [
+            conn.execute(sa.select(blobs.c.depth).where(blobs.c.sha256 == digest(b))).scalar_one() for b in bodies
+        ]
+        assert depths == [n % archive.CHAIN for n in range(140)]
+        assert all(get_blob(conn, digest(body)) == body for body in bodies)
 
 
 def test_the_same_bytes_are_kept_once(database: Database) -> None:

@@ -20,9 +20,18 @@ from storage.tables import captures as capture_table
 from storage.tables import sources as source_table
 
 
-def test_a_file_in_a_new_folder_is_made(tmp_path: Path) -> None:
-    open_database(f"sqlite:///{tmp_path}/a/b/c.db").close()
-    assert (tmp_path / "a/b/c.db").exists()
+def test_a_file_is_made_and_a_missing_folder_is_told(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/c.db").close()
+    assert (tmp_path / "c.db").exists()
+    with pytest.raises(StorageError, match=f"{tmp_path}/a/b: there is no such folder"):
+        open_database(f"sqlite:///{tmp_path}/a/b/c.db")
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_archive_that_was_not_begun_is_empty() -> None:
+    with closing(database.empty_database()) as db, db.read() as conn:
+        assert sources.source_states(conn) == []
+        assert conn.execute(sa.select(sa.func.count()).select_from(blobs)).scalar() == 0
 
 
 def test_sqlite_is_set_up_for_safety(sqlite_url: str) -> None:

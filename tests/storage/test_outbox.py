@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from threading import Barrier, Thread
+from threading import Barrier, Lock, Thread
 
 import pytest
 from stock import NOW, add_document, add_source, event
 
-from storage import documents, events, outbox
+from storage import documents, events, outbox, readers
 from storage.database import Database, open_database
 from storage.records import DocumentRef, MeasureRef
 
@@ -141,13 +141,14 @@ def test_what_is_due_is_claimed_the_longest_overdue_first(database: Database) ->
     assert [(d.id, d.attempts, d.state) for d in claimed] == [(early, 1, "pending"), (late, 1, "pending")]
     assert outbox.claim(database, NOW, 10, 60, "t2") == []
     assert [d.id for d in outbox.claim(database, LATER, 1, 60, "t3")] == [early]  # its lease ran out
-    assert [d.id for d in outbox.claim(database, LATER, 9, 60, "t4")] == [late, future]
+    assert outbox.claim(database, LATER, 9, 60, "t4") == []  # another serves the channel
+    assert [d.id for d in outbox.claim(database, LATER, 9, 60, "t3")] == [late, future]
 
 
 def test_channels_at_work_are_left_alone(database: Database) -> None:
     queue(database, "1"), queue(database, "2", channel="1:bark"), queue(database, "3", "li")
-    claimed = outbox.claim(database, NOW, 9, 60, "t", {("wang", "0:mailtos"), ("li", "1:bark")})
-    assert [(d.subscriber, d.channel) for d in claimed] == [("wang", "1:bark"), ("li", "0:mailtos")]
+    claimed = outbox.claim(database, NOW, 9, 60, "t", {"0:mailtos"})
+    assert [(d.subscriber, d.channel) for d in claimed] == [("wang", "1:bark")]
 
 
 def test_what_becomes_of_an_attempt(database: Database) -> None:
@@ -155,7 +156,7 @@ def test_what_becomes_of_an_attempt(database: Database) -> None:
     outbox.claim(database, NOW, 9, 60, "t")
     with database.begin() as conn:
         outbox.record_sent(conn, [sent], LATER)
-        outbox.record_retry(conn, [again], "t", "HTTP 500", LATER)
+        outbox.record_retry(conn, {again: LATER}, "t", "HTTP 500")
         outbox.record_dead(conn, [dead], "t", "no such user")
         outbox.release_claim(conn, [back], "t")
         found = {d.id: d for d in outbox.list_deliveries(conn)}
@@ -177,14 +178,12 @@ def test_a_claim_that_was_lost_changes_nothing_but_sent_is_sent(database: Databa
     outbox.claim(database, NOW, 9, 60, "slow")
     outbox.claim(database, LATER, 9, 600, "quick")
     with database.begin() as conn:
-        outbox.record_retry(conn, [id], "slow", "late", LATER)
+        outbox.record_retry(conn, {id: LATER}, "slow", "late")
         outbox.record_dead(conn, [id], "slow", "late")
         outbox.release_claim(conn, [id], "slow")
         found = outbox.delivery_by_id(conn, id)
         assert found and (found.state, found.attempts) == ("pending", 2)
     assert outbox.claim(database, LATER, 9, 60, "third") == []
-    assert outbox.renew_claim(database, [id], "slow", LATER) == 0
-    assert outbox.renew_claim(database, [id], "quick", LATER) == 1
     with database.begin() as conn:
         outbox.record_sent(conn, [id], LATER)
         outbox.record_dead(conn, [id], "quick", "after all")
@@ -212,30 +211,128 @@ def test_deliveries_are_listed_by_state_subscriber_and_id(database: Database) ->
         assert outbox.list_deliveries(conn, state="dead") == []
 
 
+def test_a_channel_that_another_sender_serves_hides_nobody_behind_it(database: Database) -> None:
+    for n in range(6):
+        queue(database, f"{n}", channel=f"{n // 3}:bark", minutes=n - 9)
+    waiting = queue(database, "6", channel="2:bark")
+    first, second = (outbox.claim(database, NOW, 1, 60, "one", skip) for skip in ((), ("0:bark",)))
+    assert [d.channel for d in (*first, *second)] == ["0:bark", "1:bark"]
+    assert [d.id for d in outbox.claim(database, NOW, 1, 60, "two")] == [waiting]
+    assert outbox.claim(database, NOW, 9, 60, "two", only=("wang", "0:bark")) == []
+    assert len(outbox.claim(database, NOW, 9, 60, "one")) == 4
+    with database.begin() as conn:
+        outbox.record_dead(conn, [waiting], "two", "gone")
+    after_the_leases = NOW + timedelta(seconds=60)
+    assert {d.channel for d in outbox.claim(database, after_the_leases, 9, 60, "two")} == {"0:bark", "1:bark"}
+
+
 @pytest.mark.parametrize("size", [1, 7])
-def test_senders_at_once_never_get_the_same_delivery(database: Database, database_url: str, size: int) -> None:
+def test_senders_at_once_get_no_delivery_twice_and_never_share_a_channel(
+    database: Database, database_url: str, size: int
+) -> None:
     with database.begin() as conn:
         (told,) = events.record_events(conn, [event()])
         for n in range(120):
-            outbox.queue(conn, "wang", "0:mailtos", [told.id], NOW, f"{n}", NOW)
+            outbox.queue(conn, "wang", f"{n % 6}:bark", [told.id], NOW, f"{n}", NOW)
     claimed: Counter[int] = Counter()
-    start = Barrier(4)
+    serving: Counter[str] = Counter()
+    shared: list[str] = []
+    start, guard = Barrier(4), Lock()
 
-    def send(name: int) -> None:
+    def send(name: str) -> None:
         db = open_database(database_url)
         start.wait()
-        turn = 0
-        while got := outbox.claim(db, NOW, size, 60, f"{name}-{turn}"):
-            assert len(got) <= size
-            claimed.update(d.id for d in got)
-            turn += 1
+        while got := outbox.claim(db, NOW, size, 60, name):
+            channels = {d.channel for d in got}
+            with guard:
+                claimed.update(d.id for d in got)
+                shared.extend(channel for channel in channels if serving[channel])
+                serving.update(channels)
+            with db.begin() as conn:
+                outbox.record_sent(conn, [d.id for d in got], NOW)
+                with guard:  # no longer ours as soon as this is committed
+                    serving.subtract(channels)
         db.close()
 
-    senders = [Thread(target=send, args=(n,)) for n in range(4)]
+    senders = [Thread(target=send, args=(f"sender {n}",)) for n in range(4)]
     for sender in senders:
         sender.start()
     for sender in senders:
         sender.join()
-    with database.read() as conn:
-        left = [d for d in outbox.list_deliveries(conn) if d.attempts == 0]
-    assert set(claimed.values()) == {1} and len(claimed) + len(left) == 120 and not left
+    assert len(claimed) == 120 and set(claimed.values()) == {1}
+    assert shared == []
+
+
+# ------------------------------------------------------------------ readers
+
+
+def test_what_a_reader_left_ends_whatever_its_state(database: Database) -> None:
+    waiting, claimed, sent = queue(database, "a"), queue(database, "b"), queue(database, "c")
+    other, elsewhere = queue(database, "a", "li"), queue(database, "a", channel="0:wecombot")
+    for number, token in ((claimed, "held"), (sent, "done")):
+        with database.begin() as conn:
+            conn.execute(outbox.deliveries.update().where(outbox.deliveries.c.id == number).values(lease_token=token))
+    with database.begin() as conn:
+        outbox.record_sent(conn, [sent], NOW)
+        assert outbox.cancel(conn, "wang", "0:mailtos", "cancelled: left") == 2
+        outbox.record_retry(conn, {claimed: LATER}, "held", "451")
+        found = {d.id: (d.state, d.last_error) for d in outbox.list_deliveries(conn)}
+        assert outbox.still_wanted(conn, [claimed, waiting], "held") == set()
+    left = ("dead", "cancelled: left")
+    assert (found[waiting], found[claimed], found[sent]) == (left, left, ("sent", None))
+    assert found[other] == found[elsewhere] == ("pending", None)
+    with database.begin() as conn:
+        outbox.record_sent(conn, [claimed], LATER)  # it was under way
+        told = outbox.delivery_by_id(conn, claimed)
+    assert told and told.state == "sent"
+
+
+def test_messages_are_counted_by_when_they_went(database: Database) -> None:
+    ids = [queue(database, f"g{n}") for n in range(5)]
+    queue(database, "x", "li")
+    with database.begin() as conn:
+        outbox.record_sent(conn, ids[:3], NOW)  # a digest
+        outbox.record_sent(conn, ids[3:4], LATER)
+        assert outbox.sent_since(conn, "wang", "0:mailtos", NOW) == [NOW, LATER]
+        assert outbox.sent_since(conn, "wang", "0:mailtos", LATER) == [LATER]
+        assert outbox.sent_since(conn, "li", "0:mailtos", NOW) == []
+
+
+def test_the_rest_of_one_channel_is_claimed_alone_and_may_be_put_off(database: Database) -> None:
+    ids = [queue(database, f"g{n}") for n in range(3)]
+    queue(database, "x", "li")
+    claimed = outbox.claim(database, NOW, 10, 60, "t", only=("wang", "0:mailtos"))
+    assert [d.id for d in claimed] == ids
+    with database.begin() as conn:
+        outbox.release_claim(conn, ids, "t", LATER)
+    assert [d.subscriber for d in outbox.claim(database, NOW, 10, 60, "u")] == ["li"]
+    again = [d for d in outbox.claim(database, LATER, 10, 60, "v") if d.subscriber == "wang"]
+    assert [d.id for d in again] == ids and {d.attempts for d in again} == {1}
+
+
+def test_a_place_has_one_token_until_it_is_renewed(database: Database) -> None:
+    first = readers.token_for(database, "wang", readers.FEED, NOW)
+    assert readers.token_for(database, "wang", readers.FEED, LATER) == first
+    assert readers.token_for(database, "li", readers.FEED, NOW) != first
+    with database.begin() as conn:
+        second = readers.renew(conn, "wang", readers.FEED, LATER)
+        assert readers.by_token(conn, first) is None
+        found = readers.by_token(conn, second)
+    assert found == readers.Reader("wang", readers.FEED, second, None) and second != first
+
+
+def test_two_who_ask_at_once_get_the_same_token(database_url: str) -> None:
+    start, given = Barrier(4), []
+
+    def ask() -> None:
+        db = open_database(database_url)
+        start.wait()
+        given.append(readers.token_for(db, "wang", readers.FEED, NOW))
+        db.close()
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(given) == 4 and len(set(given)) == 1
