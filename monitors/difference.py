@@ -9,6 +9,7 @@ unit is one token, so it is never cut. A sentence that only went elsewhere is to
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -187,12 +188,33 @@ def _moves(old: Sequence[str], new: Sequence[str], regions: Iterable[_Region]) -
     come = {n: new[n] for region in changed for n in range(*region.after)}
     places = _only_places(come)
     moves = {o: places[text] for text, o in _only_places(gone).items() if text in places}
+    for region in changed:
+        for o in _stayed(moves, region):
+            del moves[o]
     found = set(moves.values())
     still = {n: text for n, text in come.items() if n not in found}
     for step in (1, -1):
         for o in sorted(moves, reverse=step < 0):
             _carry(o, step, gone, still, moves)
     return moves
+
+
+def _stayed(moves: Mapping[int, int], region: _Region) -> list[int]:
+    """The most sentences of one region that keep their order in it: others came between them, they did not move."""
+    inside = [(o, moves[o]) for o in range(*region.before) if o in moves and moves[o] in range(*region.after)]
+    ends: list[int] = []  # the lowest new number in which a rising row of each length ends,
+    tails: list[int] = []  # the old number of that sentence,
+    before: dict[int, int | None] = {}  # and what stands before each in its row
+    for o, n in inside:
+        length = bisect_left(ends, n)
+        before[o] = tails[length - 1] if length else None
+        ends[length : length + 1], tails[length : length + 1] = [n], [o]
+    row = []
+    last = tails[-1] if tails else None
+    while last is not None:
+        row.append(last)
+        last = before[last]
+    return row
 
 
 def _only_places(items: Mapping[int, str]) -> dict[str, int]:

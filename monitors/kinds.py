@@ -234,6 +234,9 @@ _SHARE_AFTER = re.compile(
 )
 # The benefit of a list of tiers may stand after the last: 低保对象70%、特困人员90%的比例给予救助.
 _MORE_TIERS = re.compile(r"(?:[、,;和及][一-鿿()\d-]{1,14}?[\d.]{1,6}%){1,8}(?=的?(?:比例|标准))")
+_AVERAGE = re.compile(r"(?:平均|实际|综合)[一-鿿]{0,10}比例[^,。;\d]{0,6}$")  # what comes out of a rule, and is none
+_SHARE_NAMED = re.compile(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息|返还|奖补|奖励)比例(?:标准)?分别")
+_DEALT = re.compile(r"比例(?:标准)?分别(?:为|是|按)?(?:[一-鿿、()]{1,16}[\d.]{1,6}%[、,和及]?){1,8}[一-鿿()]{0,16}$")
 _OF_AMOUNT = re.compile(
     r"(?:标准|工资|收入|费用?|价格|售价|销售价|价款|金额|总额|利率|利息|租金|额|成本|支出|部分)的?(?:最高|不超过|不低于"
     r"|最低)?$"
@@ -266,7 +269,15 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
 
 
+_BY_SOURCE = re.compile(
+    r"(?:中央|省级?|市级?|区级?|县级?|上级|本级|各级|地方)(?:财政)?(?:补助|配套|投入)(?:资金)?[^,。;]{0,2}$"
+)
+_GRANTING = re.compile(r"标准|给予|予以|每|最高|一次性|不超过|按")
+
+
 def _told_as_done(setting: Setting, own: str) -> bool:
+    if setting.genre == "report" and not _GRANTING.search(own) and (_SUBSIDY.search(own) or own.endswith("发放")):
+        return True
     return (
         setting.genre in ("report", "reply")
         and bool(re.search(r"(?:发放|兑现|兑付|落实|减免|拨付|支付)[^,。;]{2,20}$", own))
@@ -282,7 +293,9 @@ def is_total(own: str) -> bool:
     granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
     if re.search(r"发放[一-鿿“”]{0,8}(?:券|贷款)[^,。;]{0,4}$", own):
         return True
-    return bool(_PAID_OUT.search(own) or (not granted and (_SPENT.search(own) or _BUDGETED.search(own))))
+    if _PAID_OUT.search(own) or _BY_SOURCE.search(own):
+        return True
+    return not granted and bool(_SPENT.search(own) or _BUDGETED.search(own))
 
 
 def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
@@ -290,10 +303,12 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     if tiers := _MORE_TIERS.match(setting.text, quantity.end, setting.sentence[1]):
         after = re.split("[,。;]", setting.text[tiers.end() : tiers.end() + 40])[0]
     before = setting.before(quantity)
+    if _AVERAGE.search(own):
+        return False
     if setting.carried and len(own) <= 14 and not re.search(r"增长|提高|下降|占比", own):
         return True
     if quantity.unit == "pp":
-        return bool(re.search(r"(?:报销|支付|补贴|补助|资助)(?:比例|标准)", setting.before(quantity)))
+        return bool(re.search(r"(?:报销|支付|补贴|补助|资助|救助)(?:比例|标准)", setting.before(quantity)))
     if re.search(r"(?:财政|基金|统筹)[^,。;]{0,8}(?:承担|负担|支付|补助|分担)[^,。;]{0,6}$", own):
         return True
     if _OF_AMOUNT.search(own) and re.match(r"(?:且|,)?(?:最高|累计)?[^,。;]{0,16}(?:给予|予以|补贴|补助|奖励)", after):
@@ -302,11 +317,16 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return True
     if re.search(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息|返还|奖补|奖励)比例[^。;]{0,24}$", before):
         return True
+    if _DEALT.search(before) and _SHARE_NAMED.search(before):
+        return True
     if re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
         return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))
     if _SHARE.search(own) or _SHARE_AFTER.match(after):
         return not re.search(r"(?:落实|发放率|到位率|覆盖|抽查)", own[-24:])
     return False
+
+
+_ONLY_RATES = re.compile(r"(?:每[一-鿿])*")  # 每床每月100元, and no word more: hardly anything else than a grant
 
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
@@ -339,6 +359,7 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return (
             bool(carried)
             or setting.genre == "rule"
+            or (quantity.unit.count("/") > 1 and bool(_ONLY_RATES.fullmatch(own)))
             or bool(_SUBSIDY.search(setting.text[setting.paragraph_start : quantity.start]))
         )
     return (bool(carried) and not _TOTAL.search(own) and setting.genre != "reply") or bool(
@@ -360,6 +381,7 @@ def limits(words_: str) -> bool:
 
 
 _PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d\d年?$")
+_AIMED_HEAD = re.compile(r"(?:目标|规划|计划|预期)[值数]?$")  # it stays an aim when its year has passed
 _REPORTED_HEAD = re.compile(r"人数|户数|资金|总额|合计|预算|实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
 
 
@@ -385,6 +407,8 @@ def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | Non
         granted = granted or re.search(r"元|标准|限额|金额", quantity.unit + head)
     if granted and not re.search(r"收入|投资|投入|覆盖率|占比|发放率", head + labels) and not _SUMMED_HEAD.search(head):
         return "subsidy", None
+    if _AIMED_HEAD.search(head) and not entry.reported:
+        return "target", column_year
     if entry.reported or _REPORTED_HEAD.search(head) or (column_year and year and column_year < year):
         return "progress", None
     if _PLANNED_HEAD.search(head) or _PLANNED_HEAD.search(entry.caption) or mode == "ahead":
@@ -466,9 +490,16 @@ def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | No
 _RULED = re.compile(r"不得|应当?|须|需|每[年月周日季]|不[低少小]于|至少|配备|限")
 
 
+_HEADS_COUNTED = ("人", "人次", "户", "户次")
+
+
 def _default(setting: Setting, quantity: Quantity, own: str) -> Kind:
-    if setting.genre in ("plan", "rule"):
+    if setting.genre == "plan":
         return "target"
+    if setting.genre == "rule":
+        # A rule that counts people without a verb of doing tells whom it has reached.
+        reached = quantity.unit in _HEADS_COUNTED and quantity.bound == "=" and not _RULED.search(own)
+        return "progress" if reached and not _DOING.search(own) else "target"
     if setting.genre in ("reply", "report"):
         return "progress"
     starts = _DOING.match(re.sub(r"^(?:□|[一二三四五六七八九十]是|各[一-鿿]{1,4}|全[市省区县])+", "", own))

@@ -107,7 +107,7 @@ def normalise(source: str) -> Normalised:
     Every character that is kept has exactly one source character; nothing is inserted. A line break that ends a
     paragraph is kept as one newline.
     """
-    text = source.translate(_TABLE)
+    text = _ruled(source.translate(_TABLE))
     kept: list[tuple[int, int]] = []
     at = line = 0
     for gap in _GAPS.finditer(text):
@@ -121,6 +121,32 @@ def normalise(source: str) -> Normalised:
         at = gap.end()
     kept.append((at, len(text)))
     return _join(text, [piece for piece in kept if piece[0] < piece[1]])
+
+
+_COLUMN = re.compile(r"(?<=\S) {2,}(?=\S)")
+_NUMBER_ALONE = re.compile(r"(?:^|\|) *[≥≤><]?\d[\d.]*%?(?:以[上下内])? *(?=\||$)")
+
+
+def _ruled(text: str) -> str:
+    """Bars between columns that only spaces hold apart: three lines or more with as many columns and with numbers.
+
+    A bar takes the place of a space, so that no character moves.
+    """
+    if "  " not in text:
+        return text
+    lines = text.split("\n")
+    columns = [len(_COLUMN.findall(line)) if "|" not in line else 0 for line in lines]
+    at = 0
+    while at < len(lines):
+        end = at + 1
+        while end < len(lines) and columns[end] == columns[at]:
+            end += 1
+        if columns[at] >= 2 and end - at >= 3:
+            ruled = [_COLUMN.sub(lambda gap: "|" + " " * (len(gap[0]) - 1), line) for line in lines[at:end]]
+            if sum(bool(_NUMBER_ALONE.search(line)) for line in ruled) >= 2:
+                lines[at:end] = ruled
+        at = end
+    return "\n".join(lines)
 
 
 def _join(text: str, pieces: list[tuple[int, int]]) -> Normalised:

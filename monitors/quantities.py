@@ -192,6 +192,9 @@ _BEFORE: tuple[tuple[str, Bound], ...] = tuple(
     )
 )
 _ANY_BEFORE = re.compile(alternation(word for word, _ in _BEFORE))
+_PEOPLE_BEFORE = re.compile(
+    alternation(words("people", "nouns")) + r"(?:总?数|规模)?(?:已?达到?|为|已?超过?|约|近|有|共)?$"
+)
 _PEOPLE = re.compile(r"(?:户籍|常住|参保|名|位)?[一-鿿、]{0,9}?" + alternation(words("people", "nouns")))
 _VISITS = re.compile(r"[一-鿿]{1,4}?人次")
 _LOST = re.compile(r"[一-鿿、]{1,14}?" + alternation(words("things", "nouns")) + r"(?![一-鿿]{0,2}□)")
@@ -281,13 +284,23 @@ def _hide_bases(masked: str) -> tuple[str, dict[int, str]]:
     bases: dict[int, str] = {}
     pieces = list(masked)
     for found in _BASE_SEEN.finditer(masked):
-        base = re.sub(r"名$|位$|人口$|常住人口$|老年$|人$", "", found[0].removeprefix("每"))
-        people = bool(re.search(r"(?:名|位|人口|人|老年)$", found[0]))
-        bases[found.end()] = base + ("人" if people else "")
+        bases[found.end()] = _base(found[0])
         pieces[found.start() : found.end()] = HIDDEN * len(found[0])
     for found in _EACH_ONE.finditer(masked):
         pieces[found.start("n") : found.end("n")] = "△"
     return "".join(pieces), bases
+
+
+def _base(words: str) -> str:
+    """每千名 → 千人, 每100户 → 100户."""
+    bare = re.sub(r"名$|位$|人口$|常住人口$|老年$|人$", "", words.removeprefix("每"))
+    return bare + ("人" if re.search(r"(?:名|位|人口|人|老年)$", words) else "")
+
+
+def base_named(name: str) -> str:
+    """The base of a ratio that a name holds, or nothing: 每千名老年人拥有养老床位数 → 千人."""
+    found = _BASE_SEEN.search(name)
+    return _base(found[0]) if found else ""
 
 
 def _read(text: str) -> list[_Token]:
@@ -415,6 +428,9 @@ def _lost_word(text: str, token: _Token) -> _Token:
     if _large(token) and (found := _PEOPLE.match(text, at)) and "、" not in found[0][:1]:
         near = not after and found.end() - at <= 6
         return replace(token, unit="人", end=found.end() if near else token.end)
+    ends = text[token.end : token.end + 1] in (",", "。", ";", "、", "\n", "")
+    if token.scale > 1 and ends and _PEOPLE_BEFORE.search(text, max(0, token.start - 16), token.start):
+        return replace(token, unit="人")
     cue = text[max(0, token.start - 6) : token.start]
     if token.scale == 1 and token.value < 2000 and token.value == int(token.value):
         bound = _bound_before(text, token.start, token.start)[0] == ">=" and re.match(r"[一-鿿]{2}", text[at : at + 2])

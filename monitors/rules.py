@@ -22,6 +22,7 @@ AnyFigure = Figure | Mapping[str, Any] | None  # a record, or as an event holds 
 DocumentStep = Literal["published", "revised", "withdrawn", "restored"]
 
 DUE_DAYS = (90, 30)  # a target is announced as due once within each of these many days before its deadline
+_SAID = ("value", "min", "max", "unit", "bound")  # what a reader's own language needs to say a figure
 HEADLINES = 20  # measures that the message of a new document shows
 
 _WORDS = {
@@ -275,8 +276,10 @@ def _headline(measure: Measure, refs: Mapping[Measure, MeasureRef], language: st
         "kind": measure.kind,
         "recipient": measure.recipient,
         "words": _all_words(measure, language),
+        "figures": [{key: told[key] for key in _SAID} for told in (f.to_json() for f in measure.figures)],
         "deadline": measure.deadline.isoformat() if measure.deadline else None,
         "sentence": measure.sentence,
+        **({"ocr": True} if any(figure.ocr for figure in measure.figures) else {}),
     }
 
 
@@ -395,9 +398,16 @@ def _relation_event(
             "cause": relation.reason,
             "other_document": other.to_json() if other else {"id": earlier.document},
             "other_published_on": _plain(earlier.published_on),
-            "deadline": _plain(earlier.measure.deadline),
+            "deadline": _deadline_between(type_, earlier.measure, later.measure),
         },
     )
+
+
+def _deadline_between(type_: str, earlier: Measure, later: Measure) -> Any:
+    """The deadline of what was promised; a pair where a later document promises it for another day."""
+    if type_ == "target.met" or earlier.deadline == later.deadline:
+        return _plain(earlier.deadline)
+    return [_plain(earlier.deadline), _plain(later.deadline)]
 
 
 def _latest(promises: Iterable[Promise]) -> list[Promise]:

@@ -69,7 +69,7 @@ def read_measures(text: str, title: str, published_on: date | None) -> tuple[Mea
 
 def _read(source: str, title: str, published_on: date | None) -> _Reading:
     normal = normalise(source)
-    year = published_on.year if published_on else _year_of(title or normal.text[:1500])
+    year = published_on.year if published_on else _year_of(title) or _year_of(normal.text[:1500])
     found = paragraphs(normal.text, year) or (Paragraph(0, len(normal.text), 9),)
     return _Reading(
         source,
@@ -101,9 +101,10 @@ def _as_printed(source: str, normal: Normalised, item: Responsibility) -> Respon
 _HEAD_YEAR = (
     re.compile(r"(20\d\d)年[^\n]{0,12}(?:工作报告|重点工作|民生实事|工作要点|工作计划|工作情况|工作总结|工作打算)"),
     re.compile(r"[〔\[(](20\d\d)[〕\])]第?\d+号"),
-    re.compile(r"(?:发布|生成|成文|印发)日期[:|]?(20\d\d)"),
+    re.compile(r"(?:发布|生成|成文|印发|公示|公告)(?:日期|时间|期)[:|]?(?:从|自)?(20\d\d)"),
     re.compile(r"(?m)(20\d\d)年\d{1,2}月\d{1,2}日$"),
     re.compile(r"(20\d\d)-\d\d-\d\d"),
+    re.compile(r"(?m)(20\d\d)年度?[^\n。,]{0,40}(?:通知|公告|公示|通告|答复)$"),
 )
 
 
@@ -308,7 +309,7 @@ def _heading(text: str, paragraph: Paragraph, sentence: int) -> str:
     end = text.find("。", paragraph.start, paragraph.start + 30)
     return (
         subjects.tidy(text[paragraph.start : end])
-        if 0 <= end < sentence and "," not in text[paragraph.start : end]
+        if 0 <= end < sentence and not re.search(r",|\d[万亿]?(?:元|%)", text[paragraph.start : end])
         else ""
     )
 

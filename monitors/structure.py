@@ -61,6 +61,7 @@ class Responsibility:
 
 _TITLE_CLOSE = r"(?:\(.{1,12}\)|[》”])*(?:的?(?:通知|公告|通告))?$"
 _RULE_TITLE = re.compile(alternation(words("genre", "rule")) + _TITLE_CLOSE, re.M)
+_REPORT_TITLE = re.compile(r"(?<!的)情况的?(?:公告|公示|通报|报告|说明|公开)?$", re.M)
 _PLAN_TITLE = re.compile(alternation(words("genre", "plan")) + _TITLE_CLOSE, re.M)
 
 
@@ -69,10 +70,11 @@ def genre_of(title: str, text: str) -> Genre:
 
     A later part of a text never changes what its beginning is, so appended matter cannot turn one kind into another.
     """
-    head = title or "\n".join(line for line in text[:1500].split("\n")[:14] if len(line) <= 90 and "|" not in line)
+    lines = (line for line in text[:1500].split("\n")[:14] if len(line) <= 90 and "|" not in line)
+    head = title or "\n".join(line for line in lines if _level(line) == TEXT_LEVEL)  # a heading names a part
     if any_of("genre", "reply").search(head):
         return "reply"
-    if any_of("genre", "report").search(head):
+    if any_of("genre", "report").search(head) or _REPORT_TITLE.search(head):
         return "report"
     if re.search(r"(?:^|\n)第一条", text[:6000]):
         return "rule"
@@ -201,9 +203,9 @@ def _named_day(text: str, match: re.Match[str], paragraph: Paragraph) -> date | 
         return None
     bounded = match["to"] or match["close"] or match["before"] or match["span"] or match["from"]
     opens = match.start() == paragraph.start or text[match.start() - 1] in "。,;:!?、)□”"
-    follows = text[match.end() : match.end() + 1]
+    follows = text[match.end() : match.end() + 2]
     if not bounded and not (
-        opens and not match["month"] and (follows == "," or re.match(r"[全力计拟将新我各]", follows))
+        opens and not match["month"] and re.match(r"[,全力计拟将新我各再]|达[到至]|实现|提[高升]", follows)
     ):
         return None
     if match["to"] == "在" and not (match["close"] or match["before"]):

@@ -15,11 +15,12 @@ UNNAMED = "未注明"  # a figure that stands alone: a cell without row or colum
 _LONGEST = 32
 _DATE = (
     r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?"
-    r"(?:前|以来|期间|起)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
+    r"(?:前|以来|期间|起|内)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
 )
 _LEAD = re.compile(
     rf"^(?:{_DATE}|且|该|\d{{1,2}}(?:年|个月)[内间]|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来"
-    rf"|全(?=乡镇)|全[市省区县镇乡州](?![域镇])|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共计?|将"
+    rf"|全(?=乡镇)|全[市省区县镇乡州](?![域镇])|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共有|拥有"
+    rf"|有(?=[一-鿿]{{2,6}}(?:机构|设施|床位|中心))|共计?|将"
     rf"|计划(?!生育)|要|拟|即|对|把|按照?|"
     rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]"
     rf"|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再"
@@ -107,9 +108,12 @@ def tidy(text: str) -> str:
     text = text.strip(" ,。;:、|□△-")
     changed = True
     while changed and text:
-        shorter = _TAIL.sub("", _LEAD.sub("", text)).strip(" ,。;:、|□△-")
+        shorter = _DATE_BEHIND.sub("", _TAIL.sub("", _LEAD.sub("", text))).strip(" ,。;:、|□△-")
         changed, text = shorter != text, shorter
     return _balance(text)
+
+
+_DATE_BEHIND = re.compile(rf"(?<=[一-鿿”)]){_DATE}$")
 
 
 def _balance(text: str) -> str:
@@ -175,8 +179,8 @@ def _without_previous(printed: str, quantity: Quantity) -> str:
 
 
 def _following(after: str) -> str:
-    after = re.sub(r"^(?:\(含[^()]*\))?(?:以上|以下|以内|左右|余|多|及以上)?", "", after)
-    if re.match(r"[、和及]\d", after):
+    after = re.sub(r"^(?:\((?:含[^()]*|[一-鿿])\))?(?:以上|以下|以内|左右|余|多|及以上)?", "", after)
+    if re.match(r"、|[和及与]|以及", after):  # the next of a list begins
         return ""
     linked = re.split(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)", after)[0] if len(after) <= 40 else after
     return tidy(re.sub(r"^[的”]", "", linked))
@@ -302,7 +306,7 @@ _GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|�
 _FOR = re.compile(rf"对(?:于)?(?P<who>[^。;:]{{2,70}}?),?(?={_GIVE})")
 _TO = re.compile(
     r"(?:给予|奖励|补助|补贴|资助)(?P<who>(?!每|不|最)[一-鿿]{2,10}?)(?:(?=每|\d|一次性|最高|不超过)|(?<=[人者位构业庭员户])(?=奖励|补助|补贴))|(?:向"
-    r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供|给予|支付)"
+    r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供(?![^,。;]{0,12}服务)|给予|支付)"
 )
 _RECIPIENT = re.compile(
     alternation(words("recipients", "nouns")) + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得))"
@@ -342,6 +346,10 @@ def subject_of_benefit(
 ) -> str:
     """Recipient and benefit as one name: 养老机构建设补贴; a standard is named as printed (城乡最低生活保障标准)."""
     own = text[max(clause[0], floor) : quantity.number]
+    if dealt := _dealt_share(text[clause[0] : quantity.number]):
+        return _shorten(dealt)
+    if quantity.unit == "pp" and re.search(_NOUN, tidy(own)):
+        return _shorten(tidy(own))
     named = _named_standard(re.sub(r"[由从][^,]*$", "", own) if quantity.previous is not None else own)
     of = None if quantity.sort in ("months", "times") else _OF.match(text, quantity.end, clause[1])
     if not of and not named:
@@ -349,7 +357,8 @@ def subject_of_benefit(
     if of and of["noun"].endswith(("标准", "比例")) and (later := _LATER.match(text, quantity.end, sentence[1])):
         of = later
     if of:
-        return _granted(text, quantity, clause, sentence, paragraph_start, tidy(of["noun"]))
+        noun = re.sub(rf"^(?:比例|标准)(?={_NOUN})|^(?:发放|给予|予以)(?=[一-鿿]{{3}})", "", tidy(of["noun"]))
+        return _granted(text, quantity, clause, sentence, paragraph_start, noun)
     if _TIER_STANDARD.search(named):
         named = _TIER_STANDARD.sub("", named)
     elif named and re.search(_NOUN, named) and not _BARE_BENEFIT.match(named):
@@ -359,7 +368,7 @@ def subject_of_benefit(
     topic = (
         (_spoken_of(text, clause[0], floor) if floor > clause[0] else "")
         or (heading if _NAMED_HEADING.search(heading) and heading not in named else "")
-        or _condition_topic(text, clause, sentence)
+        or _condition_topic(text, clause, sentence, last)
         or _spoken_of(text, sentence[0], clause[0])
         or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
     )
@@ -368,6 +377,18 @@ def subject_of_benefit(
     topic = topic or heading
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
     return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
+
+
+_DEALT = re.compile(
+    rf"(?P<share>[一-鿿]{{0,30}}?{_NOUN}(?:比例|标准)?)分别(?:为|是|按)(?:[一-鿿、()]{{1,16}}[\d.]{{1,6}}%[、,和及]?){{0,8}}"
+    r"(?P<tier>[一-鿿()]{2,16})$"
+)
+
+
+def _dealt_share(own: str) -> str:
+    """The share of one of several that 分别 deals out: 救助比例分别为特困人员90%、低保对象 → 低保对象救助比例."""
+    found = _DEALT.search(own)
+    return tidy(found["tier"]) + tidy(found["share"]) if found else ""
 
 
 def names_benefit(subject: str) -> bool:
@@ -385,7 +406,7 @@ def under(heading: str, subject: str) -> str:
 
 
 _HEADED = re.compile(
-    r"^(?:第?[一二三四五六七八九十\d]{1,3}[条、.]|[(][一二三四五六七八九十\d]{1,3}[)]|[①-⑳])*(?P<name>[^。;:,]{2,24}?)"
+    r"^(?:第?[一二三四五六七八九十\d]{1,3}[章节条、.]|[(][一二三四五六七八九十\d]{1,3}[)]|[①-⑳])*(?P<name>[^。;:,]{2,24}?)"
     r"(?:的?(?:标准|对象和标准|范围和标准|发放标准|申领标准|补贴标准|补助标准))?(?=[。:]|$)"
 )
 
@@ -405,6 +426,7 @@ _GIVEN = re.compile(
 
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
+    own = re.sub(r"^(?:\(含\))?(?:以[上下])?的?部分,?", "", own)
     named = tidy(re.sub(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})", "", _RATE_WORDS.sub("", own)))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
     named = re.sub(
@@ -413,11 +435,11 @@ def _named_standard(own: str) -> str:
         "",
         named,
     )
-    if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)(?:按照?|为)(?P<tier>.{{1,12}})$", named):
+    if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)(?:分别)?(?:按照?|为)(?P<tier>.{{1,12}})$", named):
         named = by["tier"] + ("" if _BARE_BENEFIT.match(by["benefit"]) else by["benefit"])
     if re.match(r"在?(?:上述|原|现行|此|该|前述)?[^,]{0,8}基础上$", named):
         return ""
-    named = _GIVEN.sub("", named)
+    named = re.sub(rf"分别(?={_NOUN})", "", _GIVEN.sub("", named))
     return tidy(re.sub(r"[万亿]?元", "", named) if re.match(r"[万亿]?元", named) else named)
 
 
@@ -445,18 +467,21 @@ def _spoken_of(text: str, start: int, end: int) -> str:
     return ""
 
 
+_RAISING = re.compile(r"^(?:稳步|逐步|持续|适时|适当)?(?:提高|提升|上调|调整|增加|完善|健全|落实)")
 _STANDARD_GIVEN_BY = re.compile(r"(?:按照?|参照|依据|不低于|不高于)[^,。;]{2,24}(?:执行|发放|确定|核定)$")
 
 
-def _condition_topic(text: str, clause: tuple[int, int], sentence: tuple[int, int]) -> str:
-    """The case that the clause before names: 开展先行急难救助的,救助标准…"""
+def _condition_topic(text: str, clause: tuple[int, int], sentence: tuple[int, int], last: str) -> str:
+    """The case that the clause before names: 开展先行急难救助的,救助标准…; of a clause with an amount, what it gave."""
     if clause[0] <= sentence[0] or text[clause[0] - 1] != ",":
         return ""
     start = max(text.rfind(mark, sentence[0], clause[0] - 1) for mark in ",。;:") + 1
     piece = _STANDARD_GIVEN_BY.sub("", text[max(start, sentence[0]) : clause[0] - 1])
-    if not piece.endswith("的") and not re.search(_NOUN + "$", piece):
+    if "%" in piece or (not piece.endswith("的") and not re.search(_NOUN + "$", piece)):
         return ""
-    topic = tidy(piece)
+    if last and re.search(r"\d[万亿]?元", piece):
+        return last
+    topic = _RAISING.sub("", tidy(piece))
     return topic + ("" if re.search(_NOUN, topic) else "补贴") if 3 <= len(topic) <= 24 else ""
 
 
@@ -470,7 +495,8 @@ def _case(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str:
     return phrase if len(phrase) <= 20 else _head_of(phrase)
 
 
-def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Match[str] | None:
+def _for_at(text: str, quantity: Quantity, sentence: tuple[int, int]) -> int | None:
+    """Where the 对 stands that names whom an amount is for; None where there is none."""
     floor = max(sentence[0], quantity.number - 120)
     at = text.rfind("对", floor, quantity.number)
     while at >= floor:
@@ -479,9 +505,16 @@ def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Ma
             "对接",
             "对应",
         ):
-            return _FOR.match(text, at, quantity.number + 1) or _FOR.match(text[at : quantity.number] + "一次性")
+            return at
         at = text.rfind("对", floor, at)
     return None
+
+
+def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Match[str] | None:
+    at = _for_at(text, quantity, sentence)
+    if at is None:
+        return None
+    return _FOR.match(text, at, quantity.number + 1) or _FOR.match(text[at : quantity.number] + "一次性")
 
 
 _PLACE_OF_WORK = re.compile(r"(?:之家|中心|[站点园院所馆社校店厂])$")
@@ -493,7 +526,7 @@ def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentenc
     to = _last_match(_TO, window + "1")
     if to and (
         who := _recipient_noun(to["who"] or to["whom"])
-        or (to["who"] if not re.search(_NOUN + "|额度|一次性|金额|比例", to["who"] or "补贴") else None)
+        or (to["who"] if not re.search(_NOUN + "|额度|一次性|金额|比例|参保|年化", to["who"] or "补贴") else None)
     ):
         return who
     found = _last_for(text, quantity, sentence)
@@ -541,8 +574,10 @@ def _recipient_noun(phrase: str | None) -> str | None:
     for group in _BOUNDED.finditer(phrase, max(0, start - 20), last.start()):
         if group.start() < start <= group.end():
             return phrase[group.start() : last.end()]
-    lead = r"^(?:且|该|符合条件|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
-    return re.sub(lead, "", phrase[start : last.end()]) or None
+    found = _RAISING.sub("", phrase[start : last.end()])
+    lead = r"^(?:(?:全额|定额|分类)(?:资助|救助|补助)|[列纳评]?入(?=[国省市])|获评|且|该|符合条件"
+    lead += r"|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
+    return re.sub(lead, "", found) or None
 
 
 _WHEN = re.compile(r"(?P<when>[^。;:]{1,120}的)[^的。;:]{0,24}$")
@@ -554,12 +589,13 @@ def condition_of(
     text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]
 ) -> tuple[int, int] | None:
     """Where the words stand that say when a benefit is due: what qualifies its recipient, or what it goes by."""
-    found = _last_for(text, quantity, sentence)
-    floor = max(sentence[0], quantity.number - 120)
-    start = text.rfind("对", floor, quantity.number) + 1 if found else floor
+    at = _for_at(text, quantity, sentence) if _last_for(text, quantity, sentence) else None
+    start = max(sentence[0], quantity.number - 120) if at is None else at + 1
     given = [m.start() for m in re.finditer(r"给予|发放|予以|奖励|补贴", text[start : quantity.number])]
     end = start + given[-1] if given else quantity.number
-    if when := _WHEN.match(text, start, end):
+    when = _WHEN.match(text, start, end)
+    # 按个人缴费标准的75%: what a share is of is no condition.
+    if when and not (quantity.sort == "percent" and when.end("when") == quantity.start):
         lead = re.match(
             r"第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、", text[start : start + 8]
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from monitors.numerals import MULTIPLIERS, round_value
-from monitors.quantities import Quantity, ordered_rates, rates_named, sort_of_unit
+from monitors.quantities import Quantity, base_named, ordered_rates, rates_named, sort_of_unit
 from monitors.structure import Paragraph
 from monitors.vocabulary import alternation, canonical_units, measure_words, words
 from storage.records import Bound
@@ -43,12 +43,15 @@ _BOUNDS: dict[str, Bound] = {
     "左右": "~",
 }
 _UNIT = re.compile(r"(?:单位:?|[(:])(?P<unit>[^()|:。;]{1,14}?)(?=\)|$|\||。)")
+_LABEL_UNIT = re.compile(r"\((?P<unit>[^()]{1,14})\)[*△□]?$")  # a row's unit, behind its name: 参保率(%)
 _NUMBERING = re.compile(r"序号|属性|编号|备注|说明|文件|依据|电话|日期|时间$")
 _GENERIC_HEAD = re.compile(
-    r"^(?:标准|金额|数量|目标值?|数值|指标值?|\d{4}年?(?:目标值?)?|计划数?|任务数?|补贴标准|补助标准"
-    r"|保障标准|小计|合计)?$"
+    r"^(?:标准|金额|数量|数值|计划数?|任务数?|补贴标准|补助标准|保障标准|小计|合计"
+    r"|(?:到|至)?(?:20\d\d年?|“?[一二三四五六七八九十]{1,3}五”?)?(?:期?[底末])?(?:预期|规划|实际)?"
+    r"(?:目标|基期|基数|基准|现状|完成|实际|达到|预期|规划|计划|指标)?(?:值|数|情况)?)?$"
 )
 _YEAR_ALONE = re.compile(r"20\d\d年?(?:底|末)?")
+_CLASS = re.compile(r"(?:指标)?(?:类别|分类|领域|大类|维度|类型|方面)")
 _NO_ROW = re.compile(r"^(?:序号|\d{1,3}|[一二三四五六七八九十]{1,3}|\([一二三四五六七八九十]{1,3}\)|[□、.]*)$")
 
 
@@ -77,7 +80,8 @@ class Entry:
     def subject(self) -> str:
         """Row label and column head as one name."""
         head = re.sub(r"\([^()]*\)|单位:?.*$", "", self.head)
-        parts = [*self.labels, "" if _GENERIC_HEAD.match(head) and self.labels else head]
+        labels = [_LABEL_UNIT.sub("", label) if _label_unit([label]) else label for label in self.labels]
+        parts = [*labels, "" if _GENERIC_HEAD.match(head) and self.labels else head]
         return "".join(dict.fromkeys(part for part in parts if part))[:60] or self.caption[:30]
 
 
@@ -154,8 +158,14 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: Sequence
     units = next((c for c, name in enumerate(names) if re.fullmatch(r"(?:计量)?单位", name)), None)
     planned = any(re.search(r"目标|计划|任务", name) for name in names)
     base = _base_year(names)
+    # Beside a column of indicators, one of their classes (基本保障, 服务供给) names none of them.
+    classes = (
+        {i for i, name in enumerate(names) if _CLASS.fullmatch(name)} if any("指标" in n for n in names) else set()
+    )
     for row in rows[heads:]:
-        labels = tuple(c.words for i, c in enumerate(row) if i != units and _labels(c, names[i], quantities))
+        labels = tuple(
+            c.words for i, c in enumerate(row) if i != units and i not in classes and _labels(c, names[i], quantities)
+        )
         for i, cell in enumerate(row):
             if _NUMBERING.search(names[i]) or cell.printed in ("", "↑", "←") or i == units:
                 continue
@@ -163,6 +173,7 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: Sequence
                 text,
                 cell,
                 names[i],
+                labels,
                 row[units].words if units is not None and units < len(row) else "",
                 caption,
                 quantities,
@@ -196,7 +207,13 @@ def _labels(cell: Cell, head: str, quantities: Sequence[Quantity]) -> bool:
 
 
 def _cell_quantities(
-    text: str, cell: Cell, head: str, row_unit: str, caption: str, quantities: Sequence[Quantity]
+    text: str,
+    cell: Cell,
+    head: str,
+    labels: Sequence[str],
+    row_unit: str,
+    caption: str,
+    quantities: Sequence[Quantity],
 ) -> Iterator[Quantity]:
     own = _within(quantities, cell.start, cell.end)
     if own and running_cell(text, own[0].number, (cell.start, cell.end)):
@@ -205,10 +222,12 @@ def _cell_quantities(
         yield from (_with_rate_of(q, head + caption) for q in own)
         return
     found = _BARE.fullmatch(cell.printed)
-    unit = _unit(row_unit) or _head_unit(head) or _head_unit(caption)
+    unit = _unit(row_unit) or _label_unit(labels) or _head_unit(head) or _head_unit(caption)
     if not found or not unit:
         return
     scale, name = unit
+    if "/" not in name and (base := next((b for label in labels if (b := base_named(label))), "")):
+        name = f"{name}/{base}"
     if name == "元" and (rates := rates_named(head)):
         name = "/".join([name, *ordered_rates(rates)])
     low = float(found["low"]) * scale
@@ -242,6 +261,15 @@ def _head_unit(words: str) -> tuple[float, str] | None:
     for found in reversed(list(_UNIT.finditer(words))):
         unit = _unit(found["unit"])
         if unit:
+            return unit
+    return None
+
+
+def _label_unit(labels: Sequence[str]) -> tuple[float, str] | None:
+    """The unit in brackets behind the name of a row: 护理型床位占比(%)."""
+    for label in reversed(labels):
+        found = _LABEL_UNIT.search(label)
+        if found and (unit := _unit(found["unit"])):
             return unit
     return None
 

@@ -306,13 +306,18 @@ def _shared(a: Statement, b: Statement) -> float:
 
 def _topic(statement: Statement) -> tuple[str, ...]:
     measure = statement.measure
+    unit = measure.figures[0].unit if measure.figures else ""
     return (
         statement.region or f"#{statement.document}",
-        _family(measure.kind),
-        _unit_class(measure.figures[0].unit) if measure.figures else "",
-        _core(measure.subject, statement.region),
+        *subject_key(measure.kind, measure.subject, unit, statement.region),
         _core(measure.recipient or "", statement.region) if measure.kind == "subsidy" else "",
     )
+
+
+def subject_key(kind: Kind, subject: str, unit: str, region: str) -> tuple[str, str, str]:
+    """What measures of one subject have in common, whatever their region: family, class of unit, and the subject
+    without scope words, its own region's name and synonyms."""
+    return _family(kind), _unit_class(unit), _core(subject, region)
 
 
 def _unit_class(unit: str) -> str:

@@ -165,6 +165,14 @@ def test_relations_become_events_that_name_the_other_document() -> None:
     assert event.before and event.before["sentence"] == BEDS.sentence
 
 
+def test_a_target_restated_for_another_day_tells_both_days() -> None:
+    later = replace(RATE, figures=(figure(70, "%"),), deadline=date(2030, 12, 31))
+    found = relations([stated(2, 7, date(2026, 1, 1), later)], [stated(1, 3, date(2024, 1, 1), RATE)])
+    (event,) = thread_events(REVISION, found, {2: REF}, {})
+    assert event.type == "measure.restated"
+    assert event.detail["deadline"] == ["2026-12-31", "2030-12-31"]
+
+
 def test_a_conflict_says_why() -> None:
     ranged = measure("诊所补贴", figure((50000, 300000), "元", quote="5-30万元"))
     printed = measure("诊所补贴", figure(5300000, "元", quote="530万元"))
