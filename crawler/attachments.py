@@ -33,6 +33,7 @@ _NUMBERING = re.compile(r"^(?:附件|[\d一二三四五六七八九十]{1,3}[.�
 _NOT_NEAR = re.compile(
     r"header|footer|foot|copyright|nav|menu|sidebar|side-bar|related|relevant|xgwz|xgwj|friend", re.IGNORECASE
 )
+_FILES_HEAD = re.compile(r"(?:相关)?附件(?:下载|列表|材料)?(?![^：:\s]{0,2}解读)")
 _LEADING = etree.XPath("descendant-or-self::*[self::a or self::iframe or self::embed or self::object or @onclick]")
 _BESIDE = 700  # characters beside a body that still leave it the main thing
 _MAX_WRAPPERS = 30
@@ -108,7 +109,10 @@ def _length(element: HtmlElement) -> int:
 
 
 def _is_far(element: HtmlElement) -> bool:
-    return bool(_NOT_NEAR.search(f"{element.get('class') or ''} {element.get('id') or ''}"))
+    if not _NOT_NEAR.search(f"{element.get('class') or ''} {element.get('id') or ''}"):
+        return False
+    # A box of related things that is headed 附件下载 holds the document's own files.
+    return not _FILES_HEAD.match(bare("".join(islice(element.itertext(), 8))))
 
 
 def _references(element: HtmlElement, page: Page, told: bool) -> Iterator[tuple[str, str]]:

@@ -52,6 +52,7 @@ _CONTAINERS = (
 )
 _MAX_TABLES = 20  # one inside the other; deeper ones are read as if they were layout
 _MAX_TOLD = 300_000  # characters of a page that trafilatura is asked about
+_MAX_PASSAGES = 300  # that tell where a text stands: of more, some
 _SENTENCE = re.compile("[，。；]")
 _MAX_CANDIDATES = 20  # of a tier; a page with more is broken, and nested ones cost their square
 ENOUGH = 30  # characters (without white space) that make a text; a page of less may be only an attachment
@@ -271,6 +272,8 @@ def _told_from_layout(page: Page, html: str) -> tuple[HtmlElement | None, list[L
         told = [bare(line.text) for line in _read(page.root) if not line.linked and not is_furniture(line.text)]
     sentences = [passage for passage in told if len(passage) >= 18 and _SENTENCE.search(passage)]
     passages = sentences if sum(map(len, sentences)) >= 3 * ENOUGH else told
+    if len(passages) > _MAX_PASSAGES:
+        passages = [*passages[:: len(passages) // _MAX_PASSAGES], passages[-1]]
     if sum(map(len, passages)) < ENOUGH:
         return None, []
     element = _around(page.root, passages)
@@ -322,8 +325,13 @@ def _within(root: HtmlElement, passages: Sequence[str]) -> list[Line]:
     """The page's lines between the first and the last passage: a text strewn over the page's top level."""
     lines = _read(root)
     told = "\n".join(passages)
-    at = [i for i, line in enumerate(lines) if len(bare(line.text)) >= 8 and bare(line.text)[:40] in told]
-    return [line for line in lines[at[0] : at[-1] + 1] if not line.linked] if at else []
+
+    def is_told(at: int) -> bool:
+        return len(key := bare(lines[at].text)) >= 8 and key[:40] in told
+
+    first = next((at for at in range(len(lines)) if is_told(at)), len(lines))
+    last = next((at for at in reversed(range(first, len(lines))) if is_told(at)), first)
+    return [line for line in lines[first : last + 1] if not line.linked]
 
 
 # --- furniture in lines ---
@@ -377,8 +385,13 @@ def _is_info(line: str) -> bool:
 def missing_figures(page: Page, texts: Sequence[str]) -> tuple[str, ...]:
     """Figures with a unit that stand on the page, outside links, and not in the text: something may be lost."""
     text = bare("\n".join(texts))
-    if all(bare(figure) in text for figure in _FIGURE.findall("\n".join(page.root.itertext()))):
+    known = {bare(figure) for line in texts for figure in _FIGURE.findall(line)}  # a long page has thousands of them
+
+    def is_missing(figure: str) -> bool:
+        return (key := bare(figure)) not in known and key not in text
+
+    if not any(is_missing(figure) for figure in _FIGURE.findall("\n".join(page.root.itertext()))):
         return ()
     around = (line.text for line in lines_of(page.root) if not line.linked and len(line.text) > 15)
     figures = (figure for line in around if not is_furniture(line) for figure in _FIGURE.findall(line))
-    return tuple(dict.fromkeys(f for f in figures if bare(f) not in text))
+    return tuple(dict.fromkeys(figure for figure in figures if is_missing(figure)))

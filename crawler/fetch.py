@@ -10,20 +10,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urldefrag, urlencode, urljoin, urlsplit
 
 from scrapy import Request, Spider
 from scrapy.crawler import AsyncCrawlerRunner
 from scrapy.http import Response
 from scrapy.logformatter import LogFormatter
 
+from crawler.browser import Browser
+from crawler.hops import (
+    Answer,
+    CrawlPolicy,
+    Fetch,
+    FetchError,
+    Hop,
+    base_headers,
+    check_scheme,
+    first_hop,
+    next_hop,
+    origin_of,
+    redirect_target,
+)
 from crawler.manners import (
     ROBOTS_BYTES,
     Manners,
@@ -34,101 +47,17 @@ from crawler.manners import (
     read_robots,
     retry_after,
 )
-from crawler.transport import Exchange, Tls, TransportError
-from crawler.verdict import Expectation, Verdict, judge
+from crawler.rendering import Rendering, ScriptShelf, needs_a_browser
+from crawler.transport import Exchange, TransportError
+from crawler.verdict import Verdict, judge
 from storage.records import Capture
 
-_REDIRECTS = {301, 302, 303, 307, 308}
-_RESENT = {307, 308}  # method and form are kept; the others turn a POST into a GET, as browsers do
+__all__ = ["CrawlPolicy", "Fetch", "FetchError", "Fetcher"]
+
 _ROBOTS_HOPS = 5  # RFC 9309, 2.3.1.2
 _LARGE = 256 * 1024  # bytes
 # A host that fails in one of these ways has trouble itself; other failures are a page's own.
 _HOST_TROUBLE = {"timeout", "reset", "refused", "dns", "tls", "protocol", "truncated", "unreachable"}
-
-
-@dataclass(frozen=True, slots=True)
-class CrawlPolicy:
-    """What holds for all requests. Times in seconds, sizes in bytes.
-
-    `delay` lies between two requests to one host. `timeout` bounds a whole fetch, redirects included, without
-    the time it waits for its turn. `per_host_daily` counts every request sent to a host within 24 hours.
-    """
-
-    user_agent: str
-    delay: float = 2.0
-    obey_robots: bool = True
-    allow_private: bool = False
-    timeout: float = 30.0
-    max_bytes: int = 32 * 2**20
-    per_host_daily: int | None = None
-    max_redirects: int = 5
-    max_hosts: int = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """One page to ask for.
-
-    `etag` and `last_modified` are what the server sent with the version we hold, and nothing else: a time of
-    our own would miss a file that was replaced by an older one. `allowed_hosts` are the hosts that a redirect
-    may lead to, None for the same site, which is the host of `url` with or without "www.". `known_sha256` is
-    the hash of the body that was last found good: the same bytes need no second verdict, which costs more
-    than fetching them.
-    """
-
-    url: str
-    source: str
-    expects: Expectation = "document"
-    etag: str | None = None
-    last_modified: str | None = None
-    method: str = "GET"
-    form: Mapping[str, str] | None = None
-    delay: float | None = None
-    timeout: float | None = None
-    tls: Tls = "standard"
-    allowed_hosts: frozenset[str] | None = None
-    known_sha256: str | None = None
-
-    @property
-    def conditional(self) -> bool:
-        return bool(self.etag or self.last_modified)
-
-
-class FetchError(Exception):
-    """Why there is no answer to judge. `kind` is the reason's name, `url` where it happened."""
-
-    def __init__(
-        self,
-        kind: str,
-        detail: str,
-        url: str,
-        *,
-        wait: float | None = None,
-        exchange: Exchange | None = None,
-    ) -> None:
-        super().__init__(f"{kind}: {detail}" if kind != "backing-off" else f"{kind} {detail}")
-        self.kind = kind
-        self.url = url
-        self.wait = wait  # seconds until asking again makes sense, where that is known
-        self.exchange = exchange  # where one had begun: what of the answer arrived before it failed
-
-
-@dataclass(frozen=True, slots=True)
-class _Hop:
-    """One request of the chain that a fetch may become."""
-
-    url: str
-    method: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class PageSpider(Spider):
@@ -163,6 +92,9 @@ class Fetcher:
         self._robots_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: set[asyncio.Task[Capture]] = set()
         self._closing = False
+        self._browser = Browser(policy.user_agent, policy.chromium)
+        self._scripts = ScriptShelf(clock)
+        self._one_page = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         runner = AsyncCrawlerRunner(_settings(self.policy))
@@ -184,6 +116,7 @@ class Fetcher:
             task.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way)
+        await self._browser.close()
         await self._crawler.stop_async()
         await self._running
 
@@ -192,8 +125,10 @@ class Fetcher:
 
         The capture's `reason` begins with the failure's name: timeout, reset, refused, unreachable, dns, tls,
         protocol, truncated, too-large, bad-gzip, bad-encoding, bad-url, bad-redirect, redirect-loop,
-        redirect-other-host, robots, private-address, backing-off, budget, unexpected-304, closing; or it is
-        what `crawler.verdict.judge` says of an answer with a body. Cancelling the caller ends the exchange.
+        redirect-other-host, robots, private-address, backing-off, budget, unexpected-304, closing, and of pages
+        in the browser: browser, incomplete, endless; or it is what `crawler.verdict.judge` says of an answer with
+        a body. A page whose scripts were kept from something is "ok" with a reason that names it. Cancelling the
+        caller ends the exchange.
         """
         task = asyncio.create_task(self._fetch(request))
         self._under_way.add(task)
@@ -217,23 +152,46 @@ class Fetcher:
 
     async def _follow(self, request: Fetch) -> Capture:
         """Ask, follow redirects within the request's hosts and time, and judge where they end."""
-        hop = _first_hop(request, self.policy)
+        hop = first_hop(request, self.policy)
         seen = {(hop.method, hop.url)}
         limit = self.policy.timeout if request.timeout is None else request.timeout
         spent = 0.0
         while True:
             exchange = Exchange(max(0.0, limit - spent), self.policy.max_bytes, request.tls)
-            answer = await self._ask(hop, request, exchange)
+            answer = await self._ask(hop, exchange, request)
             spent += exchange.seconds
-            further = _next_hop(hop, answer, request)
+            further = next_hop(hop, answer, request)
             if further is None:
-                return self._captured(request, answer, await _verdict(request, answer), spent)
+                verdict = await _verdict(request, answer)
+                if request.render == "browser" and needs_a_browser(answer, verdict):
+                    return await self._rendered(request, answer, limit - spent)
+                return self._captured(request, answer, verdict, spent)
             hop = further
             if (hop.method, hop.url) in seen or len(seen) > self.policy.max_redirects:
                 raise FetchError("redirect-loop", f"{len(seen)} redirects and still no page", hop.url)
             seen.add((hop.method, hop.url))
 
-    def _captured(self, request: Fetch, answer: _Answer, verdict: Verdict, seconds: float) -> Capture:
+    async def _rendered(self, request: Fetch, shell: Answer, limit: float) -> Capture:
+        """The page as its scripts make it, within `limit` seconds.
+
+        One page at a time: it holds its host's lane while its parts may wait for another, and it takes memory.
+        """
+        self._remember(shell, request.delay)
+        lane = host_key(shell.url)
+        rendering = Rendering(
+            request, self.policy, partial(self._ask_part, request=request, held=lane), self._scripts, limit
+        )
+        try:
+            async with self._one_page, self.manners.visit(lane, request.delay):
+                began = time.monotonic()
+                page = await rendering.show(self._browser, shell)
+        except RefusedError as error:
+            raise FetchError(error.kind, str(error), shell.url, wait=error.wait) from error
+        verdict = await _verdict(request, page)
+        told = replace(verdict, reason="; ".join(filter(None, (verdict.reason, rendering.note()))))
+        return self._captured(request, page, told, time.monotonic() - began)
+
+    def _captured(self, request: Fetch, answer: Answer, verdict: Verdict, seconds: float) -> Capture:
         wait = self._remember(answer, request.delay, blocked=verdict.outcome == "blocked")
         return Capture(
             url=request.url,
@@ -248,7 +206,7 @@ class Fetcher:
             seconds=seconds,
         )
 
-    def _remember(self, answer: _Answer, delay: float | None, *, blocked: bool = False) -> float | None:
+    def _remember(self, answer: Answer, delay: float | None, *, blocked: bool = False) -> float | None:
         """Tell Manners how the host behaved; gives the seconds of patience that it asked for, if it did."""
         host = host_key(answer.url)
         asked = answer.headers.get("retry-after") if answer.status >= 400 else None
@@ -261,18 +219,25 @@ class Fetcher:
             self.manners.succeeded(host)
         return wait
 
-    async def _ask(self, hop: _Hop, request: Fetch, exchange: Exchange) -> _Answer:
-        """One hop, where scheme and robots.txt permit it."""
-        _check_scheme(hop.url)
-        if self.policy.obey_robots:
-            await self._obey_robots(hop.url, request)
-        return await self._send(hop, request, exchange)
+    async def _ask_part(self, hop: Hop, exchange: Exchange, request: Fetch, held: str) -> Answer:
+        """A part of a page that is being shown; a server that asks for patience there is given it."""
+        answer = await self._ask(hop, exchange, request, held)
+        self._remember(answer, request.delay)
+        return answer
 
-    async def _send(self, hop: _Hop, request: Fetch, exchange: Exchange) -> _Answer:
+    async def _ask(self, hop: Hop, exchange: Exchange, request: Fetch, held: str = "") -> Answer:
+        """One hop, where scheme and robots.txt permit it. `held` is the host whose lane the caller holds."""
+        check_scheme(hop.url)
+        if self.policy.obey_robots:
+            await self._obey_robots(hop.url, request, held)
+        return await self._send(hop, exchange, request, held)
+
+    async def _send(self, hop: Hop, exchange: Exchange, request: Fetch, held: str) -> Answer:
         """One exchange, in its host's turn. Raises FetchError, and remembers what it tells of the host."""
         host = host_key(hop.url)
+        turn = self.manners.request(host) if host == held else self.manners.turn(host, request.delay)
         try:
-            async with self.manners.turn(host, request.delay):
+            async with turn:
                 return await self._exchange(hop, exchange)
         except RefusedError as error:
             raise FetchError(error.kind, str(error), hop.url, wait=error.wait) from error
@@ -281,7 +246,7 @@ class Fetcher:
                 self.manners.failed(host, delay=request.delay)
             raise FetchError(error.kind, str(error), hop.url, exchange=exchange) from error
 
-    async def _exchange(self, hop: _Hop, exchange: Exchange) -> _Answer:
+    async def _exchange(self, hop: Hop, exchange: Exchange) -> Answer:
         try:
             page = Request(hop.url, method=hop.method, body=hop.body, headers=dict(hop.headers))
         except ValueError as error:
@@ -293,21 +258,21 @@ class Fetcher:
         except asyncio.CancelledError:
             exchange.abort()
             raise
-        return _Answer(hop.url, response.status, exchange.headers, response.body)
+        return Answer(hop.url, response.status, exchange.headers, response.body)
 
-    async def _obey_robots(self, url: str, request: Fetch) -> None:
+    async def _obey_robots(self, url: str, request: Fetch, held: str) -> None:
         """Raise FetchError where the host's robots.txt, read now or remembered, keeps us from `url`."""
-        origin = _origin(url)
+        origin = origin_of(url)
         robots = self._robots.get(origin)
         if robots is None or robots.expires <= self._clock():
             async with self._robots_locks[origin]:
                 robots = self._robots.get(origin)
                 if robots is None or robots.expires <= self._clock():
-                    robots = self._robots[origin] = await self._read_robots(origin, request)
+                    robots = self._robots[origin] = await self._read_robots(origin, request, held)
         if robots.refusal or not robots.allows(url, self._product):
             raise FetchError("robots", robots.refusal or f"{origin}/robots.txt disallows this address", url)
 
-    async def _read_robots(self, origin: str, request: Fetch) -> Robots:
+    async def _read_robots(self, origin: str, request: Fetch, held: str) -> Robots:
         """Fetch /robots.txt, following redirects to any host (RFC 9309, 2.3.1.2).
 
         A host that cannot be reached raises its own error: that names the trouble better than "robots" would,
@@ -318,8 +283,8 @@ class Fetcher:
         while url and hops <= _ROBOTS_HOPS:
             hops += 1
             exchange = Exchange(request.timeout or self.policy.timeout, ROBOTS_BYTES, request.tls, cut=True)
-            answer = await self._send(_Hop(url, "GET", b"", _base_headers(self.policy)), request, exchange)
-            url = _redirect_target(answer)
+            answer = await self._send(Hop(url, "GET", b"", base_headers(self.policy)), exchange, request, held)
+            url = redirect_target(answer)
         self._remember(answer, request.delay)
         delay = self.policy.delay if request.delay is None else request.delay
         robots, crawl_delay = read_robots(
@@ -360,78 +325,7 @@ class QuietFormatter(LogFormatter):
         return None
 
 
-def _base_headers(policy: CrawlPolicy) -> dict[str, str]:
-    return {
-        "User-Agent": policy.user_agent,
-        "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-        "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5",
-        "Accept-Encoding": "gzip, deflate",
-    }
-
-
-def _first_hop(request: Fetch, policy: CrawlPolicy) -> _Hop:
-    headers = _base_headers(policy)
-    if request.etag:
-        headers["If-None-Match"] = request.etag
-    if request.last_modified:
-        headers["If-Modified-Since"] = request.last_modified
-    if request.form is None:
-        return _Hop(request.url, request.method, b"", headers)
-    headers["Content-Type"] = "application/x-www-form-urlencoded"
-    return _Hop(request.url, request.method, urlencode(request.form).encode(), headers)
-
-
-def _redirect_target(answer: _Answer) -> str | None:
-    """The web address that an answer redirects to; None where it redirects to none."""
-    location = answer.headers.get("location", "").strip()
-    if answer.status not in _REDIRECTS or not location:
-        return None
-    try:
-        url = urldefrag(urljoin(answer.url, location)).url
-        _check_scheme(url)
-    except (ValueError, FetchError):
-        return None
-    return url
-
-
-def _next_hop(hop: _Hop, answer: _Answer, request: Fetch) -> _Hop | None:
-    """Where a redirect leads, None for an answer that is none. Raises FetchError where it may not be followed."""
-    location = answer.headers.get("location", "")
-    if answer.status not in _REDIRECTS or not location:
-        return None
-    url = _redirect_target(answer)
-    if url is None:
-        raise FetchError("bad-redirect", f"Location {location!r} is no http or https address", hop.url)
-    if not _same_site(urlsplit(url).hostname or "", request):
-        raise FetchError("redirect-other-host", f"to {url}", url)
-    if answer.status in _RESENT:
-        return replace(hop, url=url)
-    headers = {name: value for name, value in hop.headers.items() if name != "Content-Type"}
-    return _Hop(url, "GET", b"", headers)
-
-
-def _same_site(host: str, request: Fetch) -> bool:
-    own = (urlsplit(request.url).hostname or "").removeprefix("www.")
-    return host.removeprefix("www.") == own or host in (request.allowed_hosts or ())
-
-
-def _check_scheme(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname:
-            parts.port  # noqa: B018  # reading it is what checks it
-            return
-    except ValueError as error:
-        raise FetchError("bad-url", str(error), url) from error
-    raise FetchError("bad-url", f"{url!r} is no http or https address", url)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-async def _verdict(request: Fetch, answer: _Answer) -> Verdict:
+async def _verdict(request: Fetch, answer: Answer) -> Verdict:
     if answer.status == 304 and request.conditional:
         return Verdict("not_modified")
     if answer.status == 304:

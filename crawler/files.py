@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes
-from functools import cache, partial
-from importlib import import_module
-from typing import Any
 
 from crawler import ofd, office, pdf
 from crawler.document import read_document
 from crawler.encoding import decode_with_evidence
 from crawler.kinds import UnreadableFile, sniff
+from crawler.ocr import is_available, recognise
 from crawler.paragraphs import Printed, paragraphs
 
 __all__ = ["FileText", "UnreadableFile", "read_file", "sniff"]
@@ -25,26 +22,24 @@ _MAX_UNPACKED = 400 * 1024 * 1024  # of all parts of a container together
 _MAX_RATIO = 300  # unpacked to packed, beyond a size that text reaches honestly
 _HONEST = 20 * 1024 * 1024
 _MAX_ENTRIES = 20_000
-_OCR_EXTRA = "install pledgewatch[ocr] to have it recognised"
-_ocr_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class FileText:
-    """What a file says. `recognised`: (parts of) it were read by OCR, and every figure wants a check."""
+    """What a file says; what was read by OCR stands between the marks of `crawler.ocr`."""
 
     kind: str
     text: str
     warnings: tuple[str, ...] = ()
     title: str | None = None
-    recognised: bool = False
 
 
 def read_file(body: bytes, name: str = "", ocr: bool = False) -> FileText:
     """The text of a file, told by its content: html, text, pdf, docx, doc, rtf, xls, xlsx, ofd; of a zip its names.
 
     `name` is only for messages. A text file's text is its content unchanged (decoded), so that offsets are
-    offsets into the file. `ocr` reads pages that are only pictures. Raises UnreadableFile, and nothing else.
+    offsets into the file. `ocr` reads pages that are only pictures, where the extra is installed: seconds for each.
+    Raises UnreadableFile, and nothing else.
     """
     kind = sniff(body)
     reader = _READERS.get(kind)
@@ -93,12 +88,12 @@ def _read_pdf(body: bytes, name: str, ocr: bool) -> FileText:
     import pypdfium2
 
     try:
-        read = pdf.read_pdf(body, _recogniser() if ocr else None)
+        read = pdf.read_pdf(body, recognise if ocr and is_available() else None)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise UnreadableFile("a PDF under a password", name, "ask the publisher") from error
         raise
-    return FileText("pdf", read.text, read.warnings, read.title, read.recognised)
+    return FileText("pdf", read.text, read.warnings, read.title)
 
 
 def _read_docx(body: bytes, name: str, ocr: bool) -> FileText:
@@ -160,29 +155,6 @@ def _open_container(body: bytes, name: str) -> zipfile.ZipFile:
     if unpacked > _HONEST and unpacked > _MAX_RATIO * len(body):
         raise UnreadableFile(f"a container that unpacks to {unpacked // len(body)} times its size", name)
     return archive
-
-
-# --- pictures of text ---
-
-
-def _recogniser() -> Callable[[Any], list[str]]:
-    """The OCR of the extra `ocr`; its models are inside the wheel, so nothing is fetched."""
-    try:
-        engine = _ocr_engine()
-    except ImportError as error:
-        raise UnreadableFile("a scanned file, and no OCR is installed", "", _OCR_EXTRA) from error
-    return partial(_recognise, engine)
-
-
-@cache
-def _ocr_engine() -> Any:
-    return import_module("rapidocr").RapidOCR()
-
-
-def _recognise(engine: Any, picture: Any) -> list[str]:
-    with _ocr_lock:
-        result = engine(import_module("numpy").asarray(picture))
-    return [str(text) for text in (result.txts or ())]
 
 
 _READERS: dict[str, Callable[[bytes, str, bool], FileText]] = {

@@ -101,6 +101,12 @@ class Manners:
         Raises RefusedError at once, without waiting, where the host is left alone or its budget is spent;
         also for those who were already in the queue when that happened.
         """
+        async with self.visit(host, delay), self.request(host):
+            yield
+
+    @asynccontextmanager
+    async def visit(self, host: str, delay: float | None = None) -> AsyncIterator[None]:
+        """A turn of several requests: a page with its parts. Each of them goes through `request`, one at a time."""
         lane = self._lanes[host]
         self._check(lane, host)
         async with lane.lock:
@@ -110,11 +116,18 @@ class Manners:
                 await self._sleep(pause)
             # Only now: a host that is being waited for must not hold a place that another could use.
             async with self._transfers:
-                lane.day_count += 1
-                try:
-                    yield
-                finally:
-                    lane.last = self._clock()
+                yield
+
+    @asynccontextmanager
+    async def request(self, host: str) -> AsyncIterator[None]:
+        """One request within a visit that the caller holds; raises RefusedError as `turn` does."""
+        lane = self._lanes[host]
+        self._check(lane, host)
+        lane.day_count += 1
+        try:
+            yield
+        finally:
+            lane.last = self._clock()
 
     def check(self, host: str) -> None:
         """Raise RefusedError where a request to `host` would not be sent now."""

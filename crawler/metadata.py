@@ -34,6 +34,12 @@ _STATUS_WORDS: dict[Status, str] = {
     "repealed": "废止 已废止 全文废止 已被废止 宣布废止 已修改废止",
 }
 _STATUSES = {word: status for status, words in _STATUS_WORDS.items() for word in words.split()}
+_SOURCE_LABEL = re.compile(r"^(?:信息|文章|稿件|内容)?来源\s*[:：]\s*")
+# What the line under a title says after the publisher: 来源：石桥县民政局 阅读：2次 【字体：大 中 小】
+_BESIDE_PUBLISHER = re.compile(
+    r"[\s【\[（(|]*(?:浏览|阅读|点击|访问|查看|已阅|字体|字号|分享|打印|关闭|发布(?:时间|日期)|作者|责任编辑|编辑|审核)(?:次数|量|数|率)?\s*[:：].*"
+    r"|\s+(?:浏览|阅读|点击|访问)\s*\d+\s*次.*"
+)
 _STATUS_SCRIPT = re.compile(
     r"(?im)^(?![ \t]*//).*?\b(?:file_?status|validity|yxx|sxx|wjzt|effective_?status)[\"']?"
     r"\s*[:=]\s*[\"']([^\"'\n]{1,8})[\"']"
@@ -229,7 +235,8 @@ def _masthead(lines: Sequence[str]) -> str | None:
 
 def _without_here(source: str) -> str | None:
     """本网广州市… → 广州市…; None where only 本网 is said."""
-    text = source.strip(" :：")
+    text = _BESIDE_PUBLISHER.sub("", source).strip(" :：")
+    text = _SOURCE_LABEL.sub("", text)
     for word in ("本网站", "本网", "本站"):
         text = text.removeprefix(word)
     text = text.strip(" :：-—|/")

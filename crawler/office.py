@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from crawler.child import read_apart
 from crawler.kinds import UnreadableFile
 from crawler.markup import squeeze
 from crawler.tables import ABOVE, LEFT, join_row
@@ -102,19 +99,7 @@ def read_workbook(body: bytes) -> tuple[str, tuple[str, ...]]:
     Read by `crawler.workbook` in a process of its own with a limit to its memory: a workbook of a few kilobytes can
     ask for a terabyte, and a reader that runs out of memory takes its process with it.
     """
-    command = [sys.executable, "-P", "-m", "crawler.workbook"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    try:
-        done = subprocess.run(
-            command, input=body, capture_output=True, env=environment, timeout=_WORKBOOK_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnreadableFile(f"reading the workbook took more than {_WORKBOOK_SECONDS:.0f} s") from error
-    if done.returncode != 0:
-        raise UnreadableFile("a workbook that needs more memory than a reader gets", "", "open it by hand")
-    told = json.loads(done.stdout)
-    if refusal := told.get("refusal"):
-        raise UnreadableFile(*refusal)
+    told = read_apart("crawler.workbook", body, "a workbook", seconds=_WORKBOOK_SECONDS)
     return told["text"], tuple(told["warnings"])
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crawler import ocr
 from crawler.markup import squeeze
 from crawler.paragraphs import Printed, paragraphs
 from crawler.tables import ABOVE, LEFT, join_row
@@ -19,6 +20,8 @@ _MAX_RULES = 5000  # more are a drawing
 _PROGRAM_TITLES = ("(", "untitled", "microsoft", "wps", "word", "powerpoint", "无标题", "未命名")
 _FEW = 20  # characters on a page that is a picture with a stamp of text
 _ONE_AT_A_TIME = threading.Lock()  # PDFium is not thread-safe
+#: The lines of a file's pages (from 0) that are pictures.
+Recognise = Callable[[bytes, Sequence[int]], Mapping[int, Sequence[Printed]]]
 Box = tuple[float, float, float, float]  # left, top, right, bottom in points from the top left corner
 
 
@@ -27,7 +30,6 @@ class PdfText:
     text: str
     warnings: tuple[str, ...]
     title: str | None
-    recognised: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class _Sheet:
     pictures: int
 
 
-def read_pdf(body: bytes, recognise: Callable[[Any], list[str]] | None = None) -> PdfText:
-    """The text of a PDF. `recognise` reads the picture of a page that has no text layer (OCR).
+def read_pdf(body: bytes, recognise: Recognise | None = None) -> PdfText:
+    """The text of a PDF. `recognise` reads the pages that are pictures; their words stand between `ocr`'s marks.
 
-    Raises pypdfium2.PdfiumError for what PDFium cannot open.
+    Raises pypdfium2.PdfiumError for what PDFium cannot open, and what `recognise` raises.
     """
     import pypdfium2
 
@@ -51,13 +53,13 @@ def read_pdf(body: bytes, recognise: Callable[[Any], list[str]] | None = None) -
             sheets = [_sheet(pdf[number]) for number in range(min(count, MAX_PAGES))]
             title = _telling(squeeze(pdf.get_metadata_value("Title") or ""))
             scanned = [i for i, sheet in enumerate(sheets) if _characters(sheet) < _FEW and sheet.pictures]
-            seen = _recognised(pdf, scanned, recognise) if recognise else {}
         finally:
             pdf.close()
+    seen = recognise(body, scanned) if recognise and scanned else {}
     pages = _with_tables(body, sheets)
     for number, lines in seen.items():
-        pages[number] = [Printed(line) for line in lines]
-    return PdfText("\n".join(paragraphs(pages)), _warnings(count, scanned, seen), title, bool(seen))
+        pages[number] = list(lines)
+    return PdfText("\n".join(paragraphs(_marked(pages, seen))), _warnings(count, scanned, seen), title)
 
 
 def _telling(title: str) -> str | None:
@@ -66,19 +68,28 @@ def _telling(title: str) -> str | None:
     return title if told else None
 
 
-def _warnings(count: int, scanned: Sequence[int], seen: dict[int, list[str]]) -> tuple[str, ...]:
+def _marked(pages: list[list[Printed]], seen: Mapping[int, Sequence[Printed]]) -> list[list[Printed]]:
+    """The pages with a mark before and behind each run of those that were recognised."""
+    for number in sorted(seen):
+        if number - 1 not in seen:
+            pages[number].insert(0, Printed(ocr.OPENING, whole=True))
+        if number + 1 not in seen:
+            pages[number].append(Printed(ocr.CLOSING, whole=True))
+    return pages
+
+
+def _warnings(count: int, scanned: Sequence[int], seen: Mapping[int, Sequence[Printed]]) -> tuple[str, ...]:
     told: list[str] = []
     if count > MAX_PAGES:
         told.append(f"long: only the first {MAX_PAGES} of {count} pages were read")
     if unread := [number + 1 for number in scanned if number not in seen]:
-        told.append(f"scanned: no text layer on page {', '.join(map(str, unread[:20]))}")
+        why = "" if ocr.is_available() else f"; {ocr.REMEDY}"
+        told.append(f"scanned: no text layer on page {', '.join(map(str, unread[:20]))}{why}")
     if seen:
-        told.append(f"recognised: {len(seen)} pages were read by OCR; check every figure")
+        told.append(
+            f"recognised: read by OCR from a picture, page {', '.join(str(n + 1) for n in seen)}; check its figures"
+        )
     return tuple(told)
-
-
-def _recognised(pdf: Any, numbers: Sequence[int], recognise: Callable[[Any], list[str]]) -> dict[int, list[str]]:
-    return {n: recognise(pdf[n].render(scale=2.5).to_pil()) for n in numbers}
 
 
 def _characters(sheet: _Sheet) -> int:

@@ -321,6 +321,8 @@ def _named(error: Exception) -> tuple[str, str]:
             return "bad-url", detail
         case aiohttp.ClientResponseError():
             return "protocol", detail
+        case aiohttp.ClientConnectorError(errno=errno.ECONNREFUSED):
+            return "refused", f"connection refused by {error.host}:{error.port}"
         case OSError():
             return _ERRNO.get(error.errno or 0, "unreachable"), detail
     return ("bad-url" if isinstance(error, ValueError) else "protocol"), detail

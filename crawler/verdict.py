@@ -422,7 +422,7 @@ def _stub(page: _Page) -> Verdict | None:
     if any(True for _ in page.tree.iter("iframe", "embed", "object", "img")) and page.expects == "document":
         return None
     if any(True for _ in page.tree.iter("script")):
-        return Verdict("failed", "stub: only scripts; the page needs a browser")
+        return Verdict("failed", 'stub: only scripts; the page needs a browser (render = "browser")')
     return Verdict("failed", f"stub: {len(page.text)} characters of text")
 
 

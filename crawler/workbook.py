@@ -1,17 +1,13 @@
-"""A workbook's bytes → its text. Runs as a program of its own, for `office.read_workbook`: bytes on standard input,
-JSON on standard output, and an end by the system where a sheet asks for more memory than `MEMORY`.
-"""
+"""A workbook's bytes → its text. Runs as a program of its own, for `office.read_workbook`."""
 
 from __future__ import annotations
 
 import io
-import json
 import re
-import resource
-import sys
 import zipfile
 from typing import Any
 
+from crawler.child import answer
 from crawler.kinds import UnreadableFile
 from crawler.markup import squeeze
 from crawler.tables import ABOVE, LEFT, join_row
@@ -84,26 +80,12 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _answer(body: bytes) -> dict[str, Any]:
-    try:
-        text, warnings = workbook_text(body)
-        if len(text) > _MAX_TEXT:
-            raise UnreadableFile(f"a workbook of {len(text)} characters", "", "open it by hand")
-        return {"text": text, "warnings": warnings}
-    except UnreadableFile as error:
-        return {"refusal": [error.what, error.where, error.remedy]}
-    except MemoryError:
-        raise
-    except BaseException as error:  # damaged files fail in many ways; one written in Rust by a BaseException
-        said = (str(error).splitlines() or [""])[0][:200]
-        return {"refusal": [f"damaged workbook: {type(error).__name__} {said}".rstrip(), "", "fetch it again"]}
-
-
-def main() -> None:
-    """Read standard input, within the limit, and answer."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    sys.stdout.write(json.dumps(_answer(sys.stdin.buffer.read())))
+def _read(body: bytes) -> dict[str, Any]:
+    text, warnings = workbook_text(body)
+    if len(text) > _MAX_TEXT:
+        raise UnreadableFile(f"a workbook of {len(text)} characters", "", "open it by hand")
+    return {"text": text, "warnings": warnings}
 
 
 if __name__ == "__main__":
-    main()
+    answer(_read, "workbook", MEMORY)

@@ -7,13 +7,15 @@ address alone never tells a CMS.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from crawler.addresses import host_of
 from crawler.encoding import decode_with_evidence
 from crawler.listing import families
-from crawler.listing.paging import next_page, numbered
+from crawler.listing.paging import next_page, numbered, request_of
 from crawler.listing.records import row_at, value_at
 from crawler.listing.rows import Answer, selected_rows
 from crawler.markup import parse_html, select
@@ -22,7 +24,11 @@ from storage.records import ListItem, ListPage
 
 _PATH = re.compile(r"[\w$-]+(?:\.[\w$-]+)*")
 
-__all__ = ["CMS_NAMES", "ListRules", "Overlap", "read_list", "same_rows"]
+_MIN_FOREIGN = 3  # rows of another column that show a page to be another list; fewer may be links elsewhere
+_DAY_FOLDERS = re.compile(r"(?:/(?:19|20)\d{2}(?:-?\d{2}){0,2}|/\d{1,2})+$")
+TITLE_LIMIT = 500  # characters; what is longer is a page's text and no row's title
+
+__all__ = ["CMS_NAMES", "ListRules", "Overlap", "read_list", "request_of", "same_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,14 @@ class ListRules:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How a page's rows stand to those of the page before: `shared` were there, `fresh` were not."""
+    """How a page's rows stand to those of the page before: `shared` were there, `fresh` were not.
+
+    `foreign`: all of them stand in other columns than the rows before.
+    """
 
     shared: int
     fresh: int
+    foreign: bool = False
 
     @property
     def repeats(self) -> bool:
@@ -101,10 +111,34 @@ def read_list(body: bytes, url: str, content_type: str | None = None, rules: Lis
 
 
 def same_rows(first: ListPage, second: ListPage) -> Overlap:
-    """Page 2 held against page 1: neighbours may share rows, but a page without fresh ones repeats."""
+    """Page 2 held against page 1: neighbours may share rows, but a page without fresh ones repeats.
+
+    The address of a further page is often a guess (a number raised by one); what answers there need not be this list.
+    """
     known = {normal_address(item.url) for item in first.items}
     shared = sum(normal_address(item.url) in known for item in second.items)
-    return Overlap(shared, len(second.items) - shared)
+    columns = Counter(_column(item.url) for item in first.items)
+    # A list that gathers rows of many columns tells nothing by them.
+    one_column = bool(columns) and max(columns.values()) >= 0.8 * columns.total()
+    foreign = len(second.items) >= _MIN_FOREIGN and not any(_column(item.url) in columns for item in second.items)
+    return Overlap(shared, len(second.items) - shared, one_column and foreign)
+
+
+def _column(url: str) -> str:
+    """Where a document's address says that it stands: its folder without days and numbers of documents.
+
+    >>> _column("https://mzj.gov.cn/zwgk/tzgg/202508/t20250812_31001.shtml")
+    'mzj.gov.cn/zwgk/tzgg'
+    >>> _column("https://mzj.gov.cn/art/2025/8/11/art_1229123456_5540001.html")
+    'mzj.gov.cn/art/art_1229123456'
+    """
+    parts = urlsplit(normal_address(url))
+    folder, _, name = parts.path.rpartition("/")
+    if art := re.match(r"art_\d+(?=_\d)", name):
+        return f"{parts.netloc}{_DAY_FOLDERS.sub('', folder)}/{art[0]}"
+    if name.startswith(("post_", "mpost_")):
+        folder = re.sub(r"(?<=/content)(?:/\d+)+$", "", folder)
+    return parts.netloc + _DAY_FOLDERS.sub("", folder)
 
 
 def _by_detection(page: Answer, cms: str) -> ListPage:
@@ -137,6 +171,8 @@ def _once(rows: tuple[ListItem, ...]) -> tuple[ListItem, ...]:
     kept: dict[str, ListItem] = {}
     for row in rows:
         key = normal_address(row.url)
+        if len(row.title) > TITLE_LIMIT:
+            row = replace(row, title=row.title[:TITLE_LIMIT])
         before = kept.get(key)
         if before is None:
             kept[key] = row

@@ -309,7 +309,7 @@ def _entry(element: etree._Element, page: Answer) -> ListItem | None:
     fields: dict[str, str] = {}
     for child in element:
         if isinstance(child.tag, str):
-            name = etree.QName(child).localname.lower()
+            name = child.tag.rpartition("}")[2].lower()  # QName refuses the names that a mended feed may have
             fields.setdefault(name, squeeze(child.text or "") or child.get("href") or "")
     url = page.resolve(fields.get("link") or fields.get("loc") or fields.get("guid") or "")
     day = next(

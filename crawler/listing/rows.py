@@ -303,7 +303,17 @@ def _blocks(tree: html.HtmlElement, links: Iterator[Link]) -> Iterator[tuple[Row
             region = parent.getparent() if parent.getparent() is not None else parent
             like = (f"{parent.tag}.{_class(parent)}", str(element.tag), element in concealed)
             groups[region, *like].append(row)
-    yield from (tuple(rows) for rows in groups.values())
+    yield from (tuple(rows) for rows in groups.values() if not _are_cells(rows))
+
+
+def _are_cells(rows: list[Row]) -> bool:
+    """Whether these are cells beside each other (title, author with date) that only together make a row."""
+    beside: dict[html.HtmlElement | None, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.element.tag == "td":
+            beside[row.element.getparent()].append(row)
+    mixed = [cells for cells in beside.values() if 0 < dated(cells) < len(cells)]
+    return len(mixed) > 0.5 * len(beside) > 0
 
 
 def _class(element: html.HtmlElement) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,15 @@ def test_tags_that_are_never_closed_lose_no_figure(tag: str) -> None:
     found = re.findall(r"给予每张(\d+)元补贴", document.text)
     assert found == [str(n) for n in range(1, 3001)]
     assert len(document.text.splitlines()) == 3000
+
+
+@pytest.mark.parametrize("shape", ["<p>{}</p>", "{}<br>"], ids=["paragraphs", "breaks"])
+def test_the_work_grows_with_a_page_and_not_with_its_square(shape):
+    def cost(count: int) -> float:
+        lines = (shape.format(f"第{n}条 到2027年，护理型床位达到{n}张以上，各区要落实资金。") for n in range(count))
+        page = f"<html><head><title>办法</title></head><body><div class=main99>{''.join(lines)}</div></body></html>"
+        before = time.process_time()  # of this process alone, whatever else the machine does
+        assert len(read_document(page.encode(), "http://mzj.example.test/a.html").text) > 20 * count
+        return time.process_time() - before
+
+    assert cost(20_000) < 9 * cost(5000)  # 4 times the page; its square would be 16

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Table
+from word97 import word97
 
-from crawler import files
 from crawler.files import UnreadableFile, read_file, sniff
 
 FOLDER = Path(__file__).parent / "files"
@@ -129,7 +130,7 @@ def test_pdf_tables_are_rows():
     ]
 
 
-def test_scanned_pdf_is_told_and_ocr_is_asked_for_by_name(monkeypatch):
+def test_scanned_pdf_is_told():
     from PIL import Image
 
     out = io.BytesIO()
@@ -137,20 +138,6 @@ def test_scanned_pdf_is_told_and_ocr_is_asked_for_by_name(monkeypatch):
     read = read_file(out.getvalue())
     assert read.text == ""
     assert [w.split(":")[0] for w in read.warnings] == ["scanned"]
-    monkeypatch.setitem(__import__("sys").modules, "rapidocr", None)
-    with pytest.raises(UnreadableFile, match=r"pledgewatch\[ocr\]"):
-        read_file(out.getvalue(), ocr=True)
-
-
-def test_ocr_lines_are_marked(monkeypatch):
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.new("L", (600, 800), 200).save(out, "PDF")
-    monkeypatch.setattr(files, "_recogniser", lambda: lambda picture: ["补贴8000元"])
-    read = read_file(out.getvalue(), ocr=True)
-    assert (read.text, read.recognised) == ("补贴8000元", True)
-    assert [w.split(":")[0] for w in read.warnings] == ["recognised"]
 
 
 def test_pdf_under_a_password():
@@ -275,6 +262,28 @@ def test_container_bomb_is_refused_before_it_is_unpacked():
         archive.writestr("word/document.xml", b"\0" * (60 * 1024 * 1024))
     with pytest.raises(UnreadableFile, match="times its size"):
         read_file(out.getvalue(), "bomb.docx")
+
+
+@pytest.mark.skipif(not shutil.which("antiword"), reason="antiword is not installed")
+def test_a_word_97_document_named_pdf():
+    lines = [
+        "关于调整补贴标准的通知（镕喆）",
+        "一、失能老年人每人每月给予补贴2100元。",
+        "二、新建床位每张补贴12000元。",
+    ]
+    read = read_file(word97("".join(f"{line}\r" for line in lines)), "通知.pdf")
+    assert (read.kind, read.text.split("\n")) == ("doc", lines)
+
+
+@pytest.mark.skipif(not shutil.which("antiword"), reason="antiword is not installed")
+def test_a_word_97_document_cut_anywhere_fails_by_name_or_not_at_all():
+    whole = word97("关于调整补贴标准的通知\r每张补贴12000元。\r")
+    for part in range(1, 8):
+        _read_or_refuse(whole[: len(whole) * part // 8])
+
+
+def test_docx_named_doc():
+    assert read_file(docx_of(), "通知.doc").kind == "docx"
 
 
 OLD_WORD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "WordDocument".encode("utf-16-le")

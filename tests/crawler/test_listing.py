@@ -219,3 +219,16 @@ def test_tabs_without_styles_are_told_apart_by_the_column() -> None:
     assert [item.url.split("/")[3] for item in found.items] == ["zwgk"] * 6
     groups = read_list(page(f"<div>{rows(5)}{rows(5, 5)}</div>"), LIST)
     assert len(groups.items) == 10
+
+
+def test_cells_beside_each_other_make_one_row() -> None:
+    """A forum's table: the title in one cell, author and day in the next, the last page in the third."""
+    thread = (
+        '<tr><td><a href="/t-{0}.html">关于养老补贴发放情况的咨询第{0}号</a></td><td><a href="/u-{0}.html">网友{0}</a>'
+        '<em>2025-8-{0}</em></td><td><a href="/t-{0}-9.html">{0}9</a></td></tr>'
+    )
+    body = "<table>" + "".join(thread.format(n) for n in range(1, 5)) + "</table>"
+    found = read_list(page(body), LIST).items
+    assert [(item.title, str(item.date)) for item in found] == [
+        (f"关于养老补贴发放情况的咨询第{n}号", f"2025-08-0{n}") for n in range(1, 5)
+    ]
