@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -17,6 +18,41 @@ class Refused(Exception):  # noqa: N818 - a service refuses; it is no error of o
         super().__init__(reason)
         self.permanent = permanent
         self.retry_after = retry_after
+
+
+# What libraries say of a connection that came to nothing, and what that is called here.
+_CAUSES = tuple(
+    (words, re.compile(signs, re.IGNORECASE))
+    for words, signs in (
+        ("connection refused", r"refused|errno 111"),
+        ("host name not resolved", r"name or service not known|nodename|getaddrinfo|name resolution|no address assoc"),
+        ("host unreachable", r"no route to host|unreachable"),
+        ("certificate not trusted", r"certificate[ _]verify[ _]failed"),
+        ("connection closed by the other side", r"reset by peer|connection aborted|disconnected|closed connection"),
+        ("timed out", r"timed? ?out"),
+        ("TLS failed", r"\bssl\b|\btls\b"),
+    )
+)
+
+
+def connection_trouble(*said: object) -> str | None:
+    """Why nothing could be sent, in words of ours, where what was said or raised tells that.
+
+    >>> connection_trouble("[Errno 111] Connection refused"), connection_trouble("disk full")
+    ('connection refused', None)
+    """
+    told = " ".join(part for one in said for part in _chain(one))
+    return next((words for words, signs in _CAUSES if signs.search(told)), None)
+
+
+def _chain(said: object) -> Iterator[str]:
+    """What an error says, and what those behind it say: libraries hide the cause behind words of their own."""
+    yield f"{type(said).__name__ if isinstance(said, BaseException) else ''} {said}"
+    if isinstance(said, BaseExceptionGroup):
+        for one in said.exceptions:
+            yield from _chain(one)
+    if isinstance(said, BaseException) and (behind := said.__cause__ or said.__context__):
+        yield from _chain(behind)
 
 
 def judge_status(status: int, headers: Mapping[str, str] | None = None) -> None:

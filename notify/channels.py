@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from notify.answers import Refused, judge_status
+from notify.answers import Refused, connection_trouble, judge_status
 from notify.messages import Format, Limit, Message
 from notify.phrases import clean
 from storage.records import Event
@@ -41,17 +41,20 @@ _SHOWS_HOST = (
     "gotify",
     "gotifys",
 )
+_NO_SECRETS = {"", "yes", "no", "true", "false", "ssl", "starttls", "insecure"}  # settings in an address's query
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 _heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 
 
 @dataclass(frozen=True)
 class Channel:
-    """What an address wants: a format within a limit, and `pace` seconds between two messages."""
+    """What an address wants: a format within a limit, `pace` seconds between two messages, and whether many
+    messages of a day are better gathered: a program takes them as they come."""
 
     format: Format
     limit: Limit
     pace: float = 0.0
+    gathers: bool = True
 
 
 # The robots of WeCom and DingTalk take 20 messages a minute, Feishu's five a second and a hundred a minute.
@@ -77,7 +80,7 @@ CHANNELS: dict[str, Channel] = {
     "ntfys": Channel("text", Limit(4_000, in_bytes=True)),
     "pushplus": Channel("html", Limit(20_000)),
     "terminal": Channel("text", _ROOMY),
-    **dict.fromkeys(WEBHOOKS, Channel("text", _ROOMY)),
+    **dict.fromkeys(WEBHOOKS, Channel("text", _ROOMY, gathers=False)),
 }
 
 
@@ -124,7 +127,8 @@ async def send(url: str, message: Message, *, timeout: float = 30.0) -> SendResu
     except TimeoutError:
         return SendResult(False, reason=f"no answer within {timeout:g} s")
     except Exception as error:  # whatever a plugin of others meets must not stop the deliveries to others
-        return SendResult(False, reason=mask(f"{type(error).__name__}: {error}", url))
+        trouble = connection_trouble(error) if isinstance(error, OSError) else None
+        return SendResult(False, reason=trouble or mask(f"{type(error).__name__}: {error}", url))
     return SendResult(True)
 
 
@@ -157,7 +161,7 @@ def _secrets(url: str) -> set[str]:
     shown = _scheme(url) in _SHOWS_HOST
     raw = {user, *user.split(":"), *(set() if shown else {host, *host.split(":")})}
     raw |= {other.partition("=")[2] or other for other in others}
-    return {form for part in raw for form in (part, unquote(part), quote(part, safe=""))} - {""}
+    return {form for part in raw for form in (part, unquote(part), quote(part, safe=""))} - _NO_SECRETS
 
 
 # --- Apprise -----------------------------------------------------------------------------------------------
@@ -194,12 +198,16 @@ async def _in_thread(call: Callable[[], None]) -> None:
 
 
 class _Hear(logging.Handler):
-    """Apprise tells why a message failed only in its log; this keeps what is said in the sender's thread."""
+    """Apprise tells why a message failed only in its log, of a connection only in its small print (DEBUG, where
+    payloads stand too); this keeps what is said in the sender's thread."""
 
     def emit(self, record: logging.LogRecord) -> None:
         heard = _heard.get()
-        if heard is not None:
-            heard.append(record.getMessage())
+        if heard is None:
+            return
+        said = record.getMessage()
+        if record.levelno >= logging.WARNING or "Exception: " in said[:40]:
+            heard.append(said)
 
 
 @dataclass(frozen=True)
@@ -224,6 +232,7 @@ def _apprise() -> _Apprise:
     log = logging.getLogger("apprise")
     log.addHandler(_Hear())
     log.propagate = False
+    log.setLevel(logging.DEBUG)
     logging.getLogger("urllib3").setLevel(logging.INFO)  # it writes paths at DEBUG
     return _Apprise(
         instantiate=apprise.Apprise.instantiate,
@@ -270,6 +279,8 @@ def _deliver(url: str, message: Message) -> None:
 
 def _judge_log(said: Sequence[str]) -> None:
     """The status that a plugin wrote into its log tells whether another try is worth while."""
+    if trouble := connection_trouble(*(line for line in said if "Exception: " in line[:40])):
+        raise Refused(trouble)
     words = clean(" ".join(said)) or "not sent, without a word why"
     status = _STATUS.search(words)
     try:
@@ -343,7 +354,7 @@ async def _post_events(url: str, events: Sequence[Event]) -> None:
     except httpx.InvalidURL as error:
         raise Refused(f"not a usable address: {error}", permanent=True) from None
     except httpx.TransportError as error:
-        raise Refused(f"{type(error).__name__}: {error}") from None
+        raise Refused(connection_trouble(error) or f"{type(error).__name__}: {error}") from None
 
 
 @cache

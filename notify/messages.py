@@ -7,13 +7,13 @@ format; an operator's own folder of files with the same names goes before them.
 Beside the contract's fields these keys of `Event.detail` are shown where they are there: `before_words` and
 `after_words` (a figure ready to read); `deadline`, `recipient`, `condition` (a value, or [before, after]);
 `bodies`; `days` (left until the deadline); `reasons`, `reason` (codes, see `phrases.REASONS`, or words);
-`figures` (what a new document holds: `name`, `words`); `other_document` (of a conflict); `published_on`.
+`figures` (what a new document holds: `name`, `words`, `figures`); `other_document` (of a conflict); `published_on`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -26,14 +26,16 @@ from zoneinfo import ZoneInfo
 from notify.marking import Piece, alike, excerpt, head, mark, side
 from notify.phrases import (
     WORDS,
+    both_words,
     change_words,
     clean,
-    figure_words,
+    headline_words,
     importance,
     label,
     reason_words,
     side_words,
     size_words,
+    source_name,
     title,
 )
 from notify.subscriptions import Subscriber
@@ -68,10 +70,10 @@ class Limit:
 @dataclass(frozen=True)
 class Links:
     """Addresses of the web pages. `base` is where readers reach them ("https://watch.example.org"), or empty:
-    then messages link only the watched page. `unsubscribe` gives a subscriber's own address by id."""
+    then messages link only the watched page. `sources` are the addresses of the watched lists by source."""
 
     base: str = ""
-    unsubscribe: Callable[[str], str | None] = lambda subscriber: None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def document(self, document: int) -> str | None:
         return self._at(f"/documents/{document}")
@@ -88,6 +90,9 @@ class Links:
     def events(self) -> str | None:
         return self._at("/events")
 
+    def all_sources(self) -> str | None:
+        return self._at("/sources")
+
     def _at(self, path: str) -> str | None:
         return self.base.rstrip("/") + path if self.base else None
 
@@ -95,7 +100,8 @@ class Links:
 @dataclass(frozen=True)
 class Message:
     """What a channel sends. `text` says the same as an HTML `body` in plain words, for mail programs that
-    want it; `events` go to channels that send data instead of words."""
+    want it; `events` go to channels that send data instead of words. For mail: where to `unsubscribe`, which
+    list it comes from, and the `contact` behind it."""
 
     title: str
     body: str
@@ -103,6 +109,8 @@ class Message:
     text: str = ""
     events: tuple[Event, ...] = ()
     unsubscribe: str | None = None
+    list_id: str = ""
+    contact: str = ""
 
 
 def _start(events: Sequence[Event]) -> int:
@@ -166,18 +174,19 @@ def render(
     limit: Limit,
     tz: ZoneInfo,
     templates: Path | None = None,
+    unsubscribe: str | None = None,
 ) -> Message:
     """The message that tells `subscriber` of `events` (at least one), within `limit`.
 
     Events of several documents make a digest, ordered by importance. What does not fit is first told with
     less of the sentences around a difference, then in one line, then counted: "还有 N 条" with a link.
     `language` is "zh" or "en"; the subscriber's own goes before it. `templates` is a folder of files that
-    replace ours.
+    replace ours. `unsubscribe` is the address of a mail's own foot.
     """
     setting = _Setting(_language(subscriber, language), links, tz)
     ordered = sorted(events, key=importance)
     heading = title(ordered, setting.language, min(60, limit.title))
-    writer = _Writer(ordered, heading, setting, templates, links.unsubscribe(subscriber.id))
+    writer = _Writer(ordered, heading, setting, templates, unsubscribe)
     room = limit.size - (limit.cost(heading) + 8 if limit.title_inside else 0)
     body = writer.body(format, limit, room)
     text = body if format == "text" else writer.body("text", replace(limit, in_bytes=False), 32_768)
@@ -265,12 +274,12 @@ def _group(events: Sequence[Event], s: _Setting) -> Group:
     document = events[0].document
     own = [e for e in events if e.measure is None]
     return Group(
-        heading=head(clean(document.title if document else events[0].source), _LONGEST_TITLE),
+        heading=head(clean(document.title if document else source_name(events[0])), _LONGEST_TITLE),
         number=clean(document.doc_number or "") if document else "",
         labels=s.words["comma"].join(dict.fromkeys(label(e, s.language) for e in own)),
         summaries=tuple(dict.fromkeys(filter(None, (_summary(e, s) for e in own)))),
         facts=_document_facts(document, events, s) if s.context is not None else (),
-        links=_document_links(document, events, s),
+        links=_document_links(document, events, s) if document else _source_links(events[0].source, s),
         changes=tuple(_change(e, s) for e in events if e.measure is not None),
         ids=tuple(sorted(e.id for e in events)),
     )
@@ -283,16 +292,18 @@ def _summary(event: Event, s: _Setting) -> str:
     if s.context is None:
         return ""
     if event.type == "document.published":
-        told = [_headline(f) for f in detail.get("figures") or () if f.get("words")][:_MOST_FIGURES]
-        return f"{w['figures']}{w['colon']}{w['comma'].join(told)}" if told else ""
+        told = [_headline(f, s.language) for f in detail.get("figures") or () if f.get("words")][:_MOST_FIGURES]
+        scanned = any(f.get("ocr") for f in detail.get("figures") or ())
+        note = f"{w['open']}{w['ocr']}{w['close']}" if scanned else ""
+        return f"{w['figures']}{w['colon']}{w['comma'].join(told)}{note}" if told else ""
     reasons = w["comma"].join(reason_words(code, s.language) for code in detail.get("reasons") or ())
     if reasons:
         return f"{w['revised' if event.type == 'document.revised' else 'reason']}{w['colon']}{reasons}"
     return clean(detail.get("reason") or event.summary)
 
 
-def _headline(figure: Mapping[str, Any]) -> str:
-    return f"{clean(figure.get('name') or '')} {clean(figure['words'])}"
+def _headline(told: Mapping[str, Any], language: str) -> str:
+    return f"{clean(told.get('name') or '')} {headline_words(told, language)}"
 
 
 def _document_facts(document: DocumentRef | None, events: Sequence[Event], s: _Setting) -> tuple[tuple[str, str], ...]:
@@ -309,9 +320,16 @@ def _clock(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def _document_links(document: DocumentRef | None, events: Sequence[Event], s: _Setting) -> tuple[tuple[str, str], ...]:
-    if document is None:
-        return ()
+def _source_links(source: str, s: _Setting) -> tuple[tuple[str, str], ...]:
+    """The watched list itself, and how all sources are doing."""
+    watched = s.links.sources.get(source)
+    return _told(
+        (s.words["page"], safe_url(watched) if watched else None),
+        (s.words["sources"], s.links.all_sources()),
+    )
+
+
+def _document_links(document: DocumentRef, events: Sequence[Event], s: _Setting) -> tuple[tuple[str, str], ...]:
     old, new = next((e.versions for e in events if all(e.versions)), (None, None))
     compared = old is not None and new is not None and old != new
     return _told(
@@ -357,7 +375,7 @@ def _change(event: Event, s: _Setting) -> Change:
 
 def _figures(event: Event, language: str) -> str:
     """Old and new figure with their units; in conflicts and targets, as the title says them."""
-    before, after = (figure_words(event, end, language) for end in ("before", "after"))
+    before, after = both_words(event, language)
     if event.type.startswith("target.") or event.type == "measure.conflict" or before == after:
         return change_words(event, language)
     return " → ".join(filter(None, (before, after)))
@@ -368,8 +386,10 @@ def _measure_facts(event: Event, s: _Setting) -> tuple[tuple[str, str], ...]:
     deadline = _now_and_before(detail.get("deadline"), s)
     if detail.get("days") is not None:
         deadline += f"{w['open']}{w['days'].format(n=clean(detail['days']))}{w['close']}"
+    scanned = any(figure and figure.get("ocr") for figure in (event.before, event.after))
+    note = (w["note"], w["ocr"] if scanned else None)
     if s.context is None:
-        return _told((w["deadline"], deadline))
+        return _told((w["deadline"], deadline), note)
     recipient = detail.get("recipient") or (event.measure.recipient if event.measure else None)
     return _told(
         (w["recipient"], _now_and_before(recipient, s)),
@@ -377,6 +397,7 @@ def _measure_facts(event: Event, s: _Setting) -> tuple[tuple[str, str], ...]:
         (w["deadline"], deadline),
         (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
         (w["other"], _other_document(detail.get("other_document") or {}, s)),
+        note,
     )
 
 
@@ -387,11 +408,23 @@ def _now_and_before(value: Any, s: _Setting) -> str:
     return " → ".join(side or s.words["none"] for side in told) if len(told) > 1 else told[0]
 
 
+class Linked(str):
+    """`words` with an `address` of ours behind them; in a format without links, one beside the other."""
+
+    words: str
+    address: str
+
+    def __new__(cls, words: str, address: str) -> Linked:
+        linked = super().__new__(cls, f"{words} {address}".strip())
+        linked.words, linked.address = words or address, address
+        return linked
+
+
 def _other_document(other: Mapping[str, Any], s: _Setting) -> str:
     title, number = (clean(other.get(key) or "") for key in ("title", "doc_number"))
     link = s.links.document(other["id"]) if other.get("id") else None
     named = head(title, _LONGEST_TITLE) + (f"{s.words['open']}{number}{s.words['close']}" if number else "")
-    return " ".join(filter(None, (named, link)))
+    return Linked(named, link) if link else named
 
 
 def _sentences(event: Event, context: int | None) -> _Sentences:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from notify.marking import head, tokens
-from notify.subscriptions import change_size
-from storage.records import Event
+from storage.records import Event, change_size
 
 # Most important first: what one can claim, then what was promised, then what was reported.
 _ORDER = (
@@ -32,13 +32,13 @@ _LABELS: dict[str, tuple[str, str]] = {
     "measure.removed subsidy": ("补贴删去", "Subsidy removed"),
     "measure.removed target": ("目标删去", "Target removed"),
     "measure.removed progress": ("进展删去", "Progress removed"),
-    "measure.restated subsidy": ("补贴新规", "Subsidy restated"),
+    "measure.restated subsidy": ("补贴更新", "Subsidy restated"),
     "measure.restated target": ("目标更新", "Target restated"),
     "measure.restated progress": ("进展更新", "Progress updated"),
     "measure.conflict": ("数字矛盾", "Figures conflict"),
     "target.met": ("目标达成", "Target met"),
     "target.missed": ("目标逾期", "Target missed"),
-    "target.due": ("目标临期", "Target due"),
+    "target.due": ("目标即将到期", "Target due"),
     "document.published": ("新文件", "New document"),
     "document.revised": ("文件修订", "Document revised"),
     "document.withdrawn": ("文件撤下", "Document withdrawn"),
@@ -56,6 +56,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "condition": ("条件", "Condition"),
     "days": ("还有{n}天", "{n} days left"),
     "other": ("另一份文件", "Other document"),
+    "note": ("注意", "Note"),
+    "ocr": ("扫描件识别，请核对", "read from a scan by a program; please check"),
     "revised": ("变动", "Changed"),
     "reason": ("原因", "Reason"),
     "none": ("无", "none"),
@@ -64,6 +66,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "page": ("原网页", "Page"),
     "diff": ("前后比对", "Comparison"),
     "archive": ("存档", "Archived copy"),
+    "sources": ("全部来源", "All sources"),
     "events": ("事件编号", "Event"),
     "figures": ("主要数字", "Main figures"),
     "more": ("还有 {n} 条", "{n} more"),
@@ -73,7 +76,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "open": ("（", " ("),
     "close": ("）", ")"),
     "why": (
-        "您收到此信，因为它符合您订阅的条件。",
+        "您收到此邮件，是因为其内容符合您的订阅条件。",
         "You get this message because it fits your subscription.",
     ),
 }
@@ -103,7 +106,25 @@ _BOUNDS = {
     "en": {">=": "≥ ", "<=": "≤ ", ">": "> ", "<": "< ", "~": "about "},
 }
 
-_ONLY_CHINESE = re.compile("|".join([*_BOUNDS["zh"].values(), "万", "亿"]))
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+# What is counted or paid for, one and many. What is not here stays as the document has it.
+_UNITS: dict[str, tuple[str, str]] = {
+    "元": ("yuan", "yuan"), "人": ("person", "people"), "名": ("person", "people"), "人次": ("visit", "visits"),
+    "张": ("bed", "beds"), "床": ("bed", "beds"), "床位": ("bed", "beds"), "户": ("household", "households"),
+    "家": ("institution", "institutions"), "所": ("institution", "institutions"), "个": ("", ""),
+    "项": ("item", "items"), "件": ("item", "items"), "条": ("item", "items"), "处": ("place", "places"),
+    "座": ("building", "buildings"), "栋": ("building", "buildings"), "套": ("flat", "flats"),
+    "间": ("room", "rooms"), "台": ("device", "devices"), "部": ("device", "devices"), "辆": ("vehicle", "vehicles"),
+    "次": ("time", "times"), "场": ("event", "events"), "餐": ("meal", "meals"), "例": ("case", "cases"),
+    "倍": ("times", "times"), "个月": ("month", "months"), "月": ("month", "months"), "年": ("year", "years"),
+    "日": ("day", "days"), "天": ("day", "days"), "周": ("week", "weeks"), "季度": ("quarter", "quarters"),
+    "小时": ("hour", "hours"), "分钟": ("minute", "minutes"), "岁": ("year", "years"), "亩": ("mu", "mu"),
+    "平方米": ("m²", "m²"), "公里": ("km", "km"), "千米": ("km", "km"), "吨": ("t", "t"), "斤": ("jin", "jin"),
+}  # fmt: skip
+# A number and what it counts in; not the 5000 of 名/5000人, which is part of the unit.
+_SCALED = re.compile(r"(?<![/\d.])(\d+(?:\.\d+)?)(万亿|[万亿]?)", re.ASCII)
+_PER_MANY = re.compile(r"(千|\d+)?(\D+)")
 
 # Escape sequences of terminals, whole: what is left of one without its first character is rubbish.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,999}(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -137,7 +158,7 @@ def importance(event: Event) -> tuple[int, float, int]:
 
 
 def label(event: Event, language: str) -> str:
-    """The two or four characters that say what happened; an unknown type says its own name."""
+    """The few characters that say what happened; an unknown type says its own name."""
     told = _LABELS.get(news(event))
     return told[language == "en"] if told else clean(event.type)
 
@@ -153,11 +174,33 @@ def reason_words(code: object, language: str) -> str:
 def figure_words(event: Event, end: str, language: str) -> str:
     """The figure before or after (`end`), as a reader says it: 5000元/张. Empty if there is none."""
     ready = event.detail.get(f"{end}_words")
-    # Ready words are in the service's language, which need not be the reader's.
-    if ready and not (language == "en" and _ONLY_CHINESE.search(ready)):
-        return clean(ready)
     figure = event.before if end == "before" else event.after
+    # Ready words are in the service's language, which need not be the reader's.
+    if ready and not (language == "en" and figure and _CHINESE.search(ready)):
+        return clean(ready)
     return compose_figure(figure, language) if figure else ""
+
+
+def both_words(event: Event, language: str) -> tuple[str, str]:
+    """The figures before and after, in one measure: 9800元/张 and 12000元/张 where one of them has no 万."""
+    before, after = (figure_words(event, end, language) for end in ("before", "after"))
+    if language == "zh" and before and after:
+        scales = {number[2] for number in _SCALED.finditer(f"{before} {after}")}
+        if {"", "万"} <= scales:
+            return _SCALED.sub(_spelled, before), _SCALED.sub(_spelled, after)
+    return before, after
+
+
+def _spelled(number: re.Match[str]) -> str:
+    return f"{(Decimal(number[1]) * 10_000).normalize():f}" if number[2] == "万" else number[0]
+
+
+def headline_words(told: Mapping[str, Any], language: str) -> str:
+    """A figure, or several, of a new document: its `words`, or `figures` where those are not in the reader's
+    language."""
+    if language == "en" and told.get("figures") and _CHINESE.search(told["words"]):
+        return ", ".join(compose_figure(figure, language) for figure in told["figures"])
+    return clean(told["words"])
 
 
 def compose_figure(figure: Mapping[str, Any], language: str) -> str:
@@ -165,13 +208,32 @@ def compose_figure(figure: Mapping[str, Any], language: str) -> str:
 
     >>> compose_figure({"value": None, "min": 50000, "max": 300000, "unit": "元", "bound": "="}, "zh")
     '5万—30万元'
+    >>> compose_figure({"value": 600, "unit": "元/人/月", "bound": "<="}, "en")
+    '≤ 600 yuan per person per month'
     """
     ends = [figure.get("value")] if figure.get("value") is not None else [figure.get("min"), figure.get("max")]
     numbers = "—".join(_number(float(n), language) for n in ends if n is not None)
     unit = clean(figure.get("unit") or "")
+    if language == "en":
+        unit = _english_unit(unit, one=ends == [1])
     gap = " " if language == "en" and unit not in ("%", "") else ""
     bound = _BOUNDS[language].get(str(figure.get("bound")), "")
     return f"{bound}{numbers}{gap}{unit}" if numbers else clean(figure.get("quote") or "")
+
+
+def _english_unit(unit: str, *, one: bool) -> str:
+    """`unit` of the contract as English says it.
+
+    >>> _english_unit("元/床/月", one=False), _english_unit("张/千人", one=False), _english_unit("名/5000人", one=True)
+    ('yuan per bed per month', 'beds per 1,000 people', 'person per 5,000 people')
+    """
+    counted, *per = unit.split("/")
+    told = [_UNITS.get(counted, (counted, counted))[not one]]
+    for each in per:
+        many, name = found.groups() if (found := _PER_MANY.fullmatch(each)) else (None, each)
+        size = f"{1000 if many == '千' else int(many):,} " if many else ""
+        told.append(f"per {size}{_UNITS.get(name, (name, name))[bool(many)] or 'item'}")
+    return " ".join(filter(None, told))
 
 
 def _number(number: float, language: str) -> str:
@@ -179,7 +241,7 @@ def _number(number: float, language: str) -> str:
         scaled = number / size
         if abs(number) >= size and round(scaled, 2) == scaled:
             return f"{scaled:.2f}".rstrip("0").rstrip(".") + name
-    grouped = "," if language == "en" and abs(number) >= 10000 else ""
+    grouped = "," if language == "en" else ""
     return f"{number:{grouped}.4f}".rstrip("0").rstrip(".")
 
 
@@ -213,7 +275,7 @@ def size_words(event: Event, language: str) -> str:
 
 def change_words(event: Event, language: str) -> str:
     """Both figures in one expression, what they share said once: 5000→6000元/张."""
-    before, after = (figure_words(event, end, language) for end in ("before", "after"))
+    before, after = both_words(event, language)
     if event.type == "measure.conflict" and before and after:
         return f"{before}≠{after}"
     if event.type.startswith("target."):
@@ -232,7 +294,7 @@ def _without_shared_end(before: str, after: str) -> str:
         if any(c.isdigit() for c in old[-1 - shared]):
             break
         shared += 1
-    kept = "".join(old[: len(old) - shared])
+    kept = "".join(old[: len(old) - shared]).rstrip()
     return kept if any(c.isdigit() for c in kept) else before
 
 
@@ -255,7 +317,7 @@ def title(events: Sequence[Event], language: str, longest: int = 60) -> str:
     `events` are in order of importance; the first gives the title, the others are counted.
     """
     lead = events[0]
-    others = sum(1 for e in events[1:] if e.measure or e.document != lead.document)
+    others = _items(events) - 1
     parts = _Parts(
         mark=f"【{label(lead, language)}】" if language == "zh" else f"[{label(lead, language)}] ",
         place=_place(lead),
@@ -269,28 +331,45 @@ def title(events: Sequence[Event], language: str, longest: int = 60) -> str:
 
 def _fit(p: _Parts, longest: int) -> str:
     """The fullest wording that leaves the name recognisable; the figures are the last to go."""
-    full, named = (p.place, p.size, p.figures), (p.place, "", "")
-    for place, size, figures in (full, ("", p.size, p.figures), ("", "", p.figures), named, ("", "", "")):
-        before, after = (
-            p.mark + (f"{place} " if place else ""),
-            "".join(f" {part}" for part in (figures, size, p.others) if part),
-        )
+    for place, figures, size, others in (
+        (p.place, p.figures, p.size, p.others),
+        ("", p.figures, p.size, p.others),
+        ("", p.figures, "", p.others),
+        ("", p.figures, "", ""),
+        (p.place, "", "", p.others),
+        ("", "", "", p.others),
+    ):
+        before = p.mark + (f"{place} " if place else "")
+        after = "".join(f" {part}" for part in (figures, size, others) if part)
         room = longest - len(before) - len(after)
         if room >= min(len(p.name), 10):
             return before + (p.name if len(p.name) <= room else head(p.name, room - 1)) + after
     return head(p.mark + p.name, longest - 1)
 
 
+def _items(events: Sequence[Event]) -> int:
+    """How many news a reader counts: each measure, and each document or source that has none."""
+    measures = sum(1 for event in events if event.measure)
+    told = {e.document.id for e in events if e.measure and e.document}
+    bare = {e.document.id if e.document else e.source for e in events if not e.measure}
+    return measures + len(bare - told)
+
+
 def _others(count: int, language: str) -> str:
     if not count:
         return ""
-    return f"等{count + 1}项" if language == "zh" else f"and {count} more"
+    return f"等{count + 1}项" if language == "zh" else f"+{count} more"
 
 
 def _subject(event: Event) -> str:
     if event.measure:
         return clean(event.measure.name)
-    return clean(event.document.title if event.document else event.source)
+    return clean(event.document.title if event.document else source_name(event))
+
+
+def source_name(event: Event) -> str:
+    """What the operator calls the source of an event of its own, or its id."""
+    return str(event.detail.get("name") or event.source)
 
 
 def _place(event: Event) -> str:

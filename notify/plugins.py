@@ -17,6 +17,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import requests
 from apprise import NotifyBase
@@ -253,7 +254,7 @@ class Mail(Direct, NotifyEmail):
         mail["Auto-Submitted"] = "auto-generated"
         if message.events:
             mail["X-Pledgewatch-Events"] = ", ".join(str(event.id) for event in message.events[:50])
-        self._add_list_headers(mail, message.unsubscribe)
+        self._add_list_headers(mail, message)
         for name, value in self.headers.items():
             del mail[name]
             mail[name] = clean(value)
@@ -262,9 +263,14 @@ class Mail(Direct, NotifyEmail):
             mail.add_alternative(message.body, subtype="html", cte="base64")
         return mail
 
-    def _add_list_headers(self, mail: EmailMessage, unsubscribe: str | None) -> None:
-        if unsubscribe:
-            mail["List-Unsubscribe"] = f"<{clean(unsubscribe)}>"
+    def _add_list_headers(self, mail: EmailMessage, message: Message) -> None:
+        if message.list_id:
+            mail["List-Id"] = f"Pledgewatch <{clean(message.list_id)}>"
+        if message.unsubscribe:
+            ways = [clean(message.unsubscribe)]
+            if message.contact:
+                ways.append(f"mailto:{clean(message.contact)}?subject={quote(f'unsubscribe {message.list_id}')}")
+            mail["List-Unsubscribe"] = ", ".join(f"<{way}>" for way in ways)
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
     def _connect(self) -> smtplib.SMTP:

@@ -9,9 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
 from zoneinfo import ZoneInfo
 
-from storage.records import Event
+from notify.recipients import is_one_of, plain_names
+from storage.records import Event, change_size
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -119,9 +121,9 @@ def _is_for(recipients: tuple[str, ...], measure: Mapping[str, Any], sentences: 
     """Where no recipient was read, the subsidy's name and sentence are searched for the wanted ones."""
     told = measure.get("recipient")
     if told:
-        return any(wanted in told or told in wanted for wanted in recipients)
-    words = [measure.get("name") or "", *sentences]
-    return any(wanted in text for text in words for wanted in recipients)
+        return any(is_one_of(wanted, told) for wanted in recipients)
+    words = [plain_names(text) for text in (measure.get("name") or "", *sentences)]
+    return any(plain_names(wanted) in text for text in words for wanted in recipients)
 
 
 def _has_keyword(keywords: tuple[str, ...], event: Event) -> bool:
@@ -160,34 +162,73 @@ def _changes_enough(minimum: float | None, event: Event) -> bool:
     return size is None or abs(size) >= minimum
 
 
-def change_size(before: Mapping[str, Any], after: Mapping[str, Any]) -> float | None:
-    """The larger of a figure's changes, signed: in percent of the old one, in points where the unit is `%`.
+# --- in which messages -------------------------------------------------------------------------------------
 
-    None where the two cannot be compared or their numbers are the same.
-    """
-    if before.get("unit") != after.get("unit"):
-        return None
-    changes = []
-    for end in ("value", "min", "max"):
-        old, new = before.get(end), after.get(end)
-        if (old is None) != (new is None):
-            return None
-        if old is None or new is None or old == new:
-            continue
-        if before.get("unit") in ("%", "pp"):
-            changes.append(float(new - old))
-        elif old:
-            changes.append((new - old) / abs(old) * 100)
-    return max(changes, key=abs, default=None)
+#: More messages than this at once, or single ones within a day, are told together.
+BURST = 20
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message: the events that it tells of, and when it was, or will be, due."""
+
+    due: datetime
+    events: tuple[Event, ...]
+
+
+def occasions(events: Iterable[Event]) -> list[tuple[Event, ...]]:
+    """Events by what brought them: one revision or publication of a document, one turn of a source."""
+    together: dict[tuple[datetime, object], list[Event]] = {}
+    for event in events:
+        together.setdefault((event.time, event.document.id if event.document else event.source), []).append(event)
+    return [tuple(members) for members in together.values()]
+
+
+def as_told(subscriber: Subscriber, events: Iterable[Event], tz: ZoneInfo) -> list[Told]:
+    """The messages in which a subscriber is told of `events`, as they are due: one for each occasion, or the
+    digests into which their rhythm, quiet hours and a flood gather them."""
+    due: dict[datetime, list[tuple[Event, ...]]] = {}
+    for occasion in occasions(events):
+        due.setdefault(next_send(subscriber, occasion[0].time, tz), []).append(occasion)
+    told: list[Told] = []
+    for moment, members in sorted(due.items()):
+        if is_digest(subscriber) or len(members) > BURST:
+            told.append(Told(moment, tuple(event for occasion in members for event in occasion)))
+        else:
+            told += [Told(moment, occasion) for occasion in members]
+    return told
 
 
 # --- where -------------------------------------------------------------------------------------------------
 
 
 def channel_id(url: str) -> str:
-    """What stands for an address outside of the configuration: its scheme and a fingerprint, no secret."""
-    scheme = _SCHEME.match(url)
-    return f"{scheme[0].lower() if scheme else 'invalid'}-{sha256(url.encode()).hexdigest()[:8]}"
+    """What stands for an address outside of the configuration: its scheme and a fingerprint, no secret.
+
+    A mail address keeps its id when the server or the password that sends to it changes: what waits for it
+    still goes there, and who has unsubscribed stays so.
+    """
+    reader = mail_reader(url)
+    scheme = "mailto" if reader else _scheme(url)
+    return f"{scheme or 'invalid'}-{sha256((reader or url).encode()).hexdigest()[:8]}"
+
+
+def mail_reader(url: str) -> str | None:
+    """The mail address that an Apprise URL sends to, in small letters; None where it is no URL of a mail."""
+    if _scheme(url) not in ("mailto", "mailtos"):
+        return None
+    place, _, query = url.partition("://")[2].partition("?")
+    sender, _, path = place.partition("/")
+    named = [value for key, value in parse_qsl(query) if key.lower() == "to"]
+    user, _, host = sender.rpartition("@")
+    name = unquote(user.partition(":")[0])
+    own = name if "@" in name else f"{name}@{host.partition(':')[0]}"
+    return (named[0] if named else unquote(path.strip("/")) or own).strip().lower()
+
+
+def _scheme(url: str) -> str:
+    found = _SCHEME.match(url)
+    return found[0].lower() if found else ""
 
 
 def channel_url(subscriber: Subscriber, channel: str) -> str | None:
@@ -213,11 +254,11 @@ def parse_deliver(text: str) -> Rhythm:
     if words == ["now"]:
         return Rhythm("now")
     if len(words) != 2:
-        raise ValueError(f'deliver = "{text}": expected "now", "daily HH:MM" or "mon HH:MM"')
+        raise ValueError(f'"{text[:80]}" is no rhythm: write "now", "daily HH:MM" or "mon HH:MM"')
     day, clock = words
     if day != "daily" and day not in WEEKDAYS:
-        raise ValueError(f'deliver = "{text}": "{day}" is not "daily" or one of {", ".join(WEEKDAYS)}')
-    at = _parse_clock(clock, f'deliver = "{text}"')
+        raise ValueError(f'"{day[:80]}" is not "daily" or one of {", ".join(WEEKDAYS)}')
+    at = _parse_clock(clock)
     return Rhythm("daily", at) if day == "daily" else Rhythm("weekly", at, WEEKDAYS.index(day))
 
 
@@ -225,17 +266,17 @@ def parse_quiet(text: str) -> tuple[time, time]:
     """ "22:00-07:00" as start and end; the end may lie on the next day. ValueError says what is wrong."""
     start, dash, end = text.replace(" ", "").partition("-")
     if not dash:
-        raise ValueError(f'quiet = "{text}": expected "HH:MM-HH:MM"')
-    hours = _parse_clock(start, f'quiet = "{text}"'), _parse_clock(end, f'quiet = "{text}"')
+        raise ValueError(f'"{text[:80]}" are no hours: write "HH:MM-HH:MM"')
+    hours = _parse_clock(start), _parse_clock(end)
     if hours[0] == hours[1]:
-        raise ValueError(f'quiet = "{text}": start and end are the same')
+        raise ValueError(f'"{text}" has the same start and end')
     return hours
 
 
-def _parse_clock(text: str, where: str) -> time:
+def _parse_clock(text: str) -> time:
     found = _CLOCK.fullmatch(text)
     if not found:
-        raise ValueError(f'{where}: "{text}" is not a time of day, HH:MM from 00:00 to 23:59')
+        raise ValueError(f'"{text[:80]}" is not a time of day, HH:MM from 00:00 to 23:59')
     return time(int(found[1]), int(found[2]))
 
 

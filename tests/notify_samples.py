@@ -13,7 +13,8 @@ from storage.records import DocumentRef, Event, MeasureRef
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOON = datetime(2025, 7, 8, 4, 0, tzinfo=UTC)
-LINKS = Links("https://watch.example.org", lambda subscriber: f"https://watch.example.org/unsubscribe/{subscriber}-x7")
+LINKS = Links("https://watch.example.org", {"wuhan-mzj": "https://mzj.example.gov.cn/zwgk/"})
+UNSUBSCRIBE = "https://watch.example.org/unsubscribe/x7"
 READER = Subscriber("wang", ("terminal://",))
 
 NOTICE = DocumentRef(

@@ -18,6 +18,7 @@ from notify_samples import (
     OLD,
     READER,
     SHANGHAI,
+    UNSUBSCRIBE,
     busy_day,
     document_event,
     event,
@@ -79,7 +80,9 @@ PUBLISHED = document_event(
     },
 )
 WITHDRAWN = document_event(51, "document.withdrawn", detail={"reasons": ["404"], "changes": 0})
-BLOCKED = document_event(61, "source.blocked", document=None, detail={}, summary="连续3次返回验证页面（HTTP 412）")
+BLOCKED = document_event(
+    61, "source.blocked", document=None, detail={"name": "武汉市民政局 答复"}, summary="连续3次返回验证页面（HTTP 412）"
+)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ BLOCKED = document_event(61, "source.blocked", document=None, detail={}, summary
 )
 def test_golden(name: str, events: list[Event], format: Format, language: str) -> None:
     """The files are read by a person when they change; one that is missing is written and fails once."""
-    message = written(events, format, language=language)
+    message = written(events, format, language=language, unsubscribe=UNSUBSCRIBE if format == "html" else None)
     told = f"{message.title}\n\n{message.body}\n"
     path = GOLDEN / name
     if not path.exists():
@@ -111,17 +114,25 @@ def test_golden(name: str, events: list[Event], format: Format, language: str) -
 # --- titles --------------------------------------------------------------------------------------------
 
 
+def raised(before: str, after: str) -> Event:
+    """A subsidy that changed between two figures as they are told."""
+    return event(before=None, after=None, detail={"before_words": before, "after_words": after})
+
+
 @pytest.mark.parametrize(
     ("events", "language", "title"),
     [
         ([event()], "zh", "【补贴调整】武汉市 养老机构建设补贴 5000→6000元/张 +20%"),
-        ([event()], "en", "[Subsidy changed] 武汉市 养老机构建设补贴 5000→6000元/张 +20%"),
+        ([event()], "en", "[Subsidy changed] 武汉市 养老机构建设补贴 5,000→6,000 yuan per bed +20%"),
         ([target_event()], "zh", "【目标调整】武汉市 护理型床位占比 不低于70%→不低于75% +5个百分点"),
+        ([raised("9800元/张", "1.2万元/张")], "zh", "【补贴调整】武汉市 养老机构建设补贴 9800→12000元/张"),
+        ([raised("1.2345万元/床/月", "9800元/床/月")], "zh", "【补贴调整】武汉市 养老机构建设补贴 12345→9800元/床/月"),
+        ([raised("1万元/张", "1.2万元/张")], "zh", "【补贴调整】武汉市 养老机构建设补贴 1万→1.2万元/张"),
         (revision(), "zh", "【补贴调整】武汉市 养老机构建设补贴 5000→6000元/张 +20% 等2项"),
         ([MISSED], "zh", "【目标逾期】武汉市 社区养老设施等级评定率 目标90% 2025-12-31"),
         ([CONFLICT], "zh", "【数字矛盾】武汉市 社区嵌入式养老服务机构奖励 5万—30万元≠530万元"),
         ([document_event()], "zh", "【文件修订】武汉市 关于进一步支持养老机构发展的通知"),
-        ([BLOCKED], "zh", "【来源受阻】wuhan-mzj"),
+        ([BLOCKED], "zh", "【来源受阻】武汉市民政局 答复"),
         (
             [target_event(before=figure(70, "%"), after=figure(70, "%"), detail={"deadline": ["2025-12-31", None]})],
             "zh",
@@ -152,14 +163,17 @@ def test_a_title_is_one_line_of_at_most_60_characters_with_whole_figures(
     assert 0 < len(title) <= 60
     assert title == clean(title)
     if "→" in title:
-        assert re.search(rf"(?<!\d){old}(?:元/张)?→{new}元/张", title)
+        unit = "元/张" if language == "zh" else " yuan per bed"
+        plain = title.replace(",", "") if language == "en" else title
+        assert re.search(rf"(?<!\d){old}(?:{unit})?→{new}{unit}", plain)
 
 
 # --- limits --------------------------------------------------------------------------------------------
 
 
 def figures_in(text: str) -> set[str]:
-    return set(re.findall(r"\d+(?:\.\d+)?(?=元)", text))
+    plain = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    return set(re.findall(r"\d+(?:\.\d+)?(?=元| yuan)", plain))
 
 
 @settings(deadline=None, max_examples=60)
@@ -358,19 +372,40 @@ def test_bold_touches_letters_and_digits() -> None:
 @pytest.mark.parametrize(
     ("told", "zh", "en"),
     [
-        (figure(50000, "元"), "5万元", "50,000 元"),
-        (figure(5000, "元/张"), "5000元/张", "5000 元/张"),
-        (figure(150000000, "元"), "1.5亿元", "150,000,000 元"),
+        (figure(50000, "元"), "5万元", "50,000 yuan"),
+        (figure(5000, "元/张"), "5000元/张", "5,000 yuan per bed"),
+        (figure(150000000, "元"), "1.5亿元", "150,000,000 yuan"),
         (figure(72.1, "%"), "72.1%", "72.1%"),
         (figure(70, "%", bound=">="), "不低于70%", "≥ 70%"),
-        (figure(None, "元/床/月", min=100, max=450), "100—450元/床/月", "100—450 元/床/月"),
+        (figure(None, "元/床/月", min=100, max=450), "100—450元/床/月", "100—450 yuan per bed per month"),
         (figure(66.67, "%", bound="~"), "约66.67%", "about 66.67%"),
-        (figure(123456, "人"), "123456人", "123,456 人"),
+        (figure(123456, "人"), "123456人", "123,456 people"),
+        (figure(600, "元/人/月", bound="<="), "最高600元/人/月", "≤ 600 yuan per person per month"),
+        (figure(1, "名/5000人"), "1名/5000人", "1 person per 5,000 people"),
+        (figure(35, "张/千人"), "35张/千人", "35 beds per 1,000 people"),
+        (figure(2, "帧"), "2帧", "2 帧"),
     ],
 )
 def test_figures_in_words(told: dict[str, object], zh: str, en: str) -> None:
     assert compose_figure(told, "zh") == zh
     assert compose_figure(told, "en") == en
+
+
+def test_a_new_documents_figures_are_told_in_the_readers_language() -> None:
+    told = {"name": "建设补贴", "words": "5000元/张、70%", "figures": [figure(5000, "元/张"), figure(70, "%")]}
+    news = document_event(41, "document.published", detail={"figures": [told], "measures": 1})
+    assert "Main figures: 建设补贴 5,000 yuan per bed, 70%" in written([news], "html", language="en").body
+    assert "主要数字：建设补贴 5000元/张、70%" in written([news], "html").body
+
+
+def test_the_other_document_of_a_conflict_is_linked() -> None:
+    address, title = "https://watch.example.org/documents/5", "关于第20250451号提案的答复"
+    tags = parsed(written([CONFLICT], "html").body).seen
+    assert ("a", address) in [(tag, values.get("href")) for tag, values in tags]
+    assert f"[{title}]({address})" in written([CONFLICT], "markdown").body
+    assert f"另一份文件：{title} {address}" in written([CONFLICT]).body
+    hostile = replace(CONFLICT, detail=CONFLICT.detail | {"other_document": {"id": 5, "title": HOSTILE}})
+    assert not [tag for tag, _ in parsed(written([hostile], "html").body).seen if tag == "script"]
 
 
 def test_an_operators_template_goes_before_ours(tmp_path: Path) -> None:

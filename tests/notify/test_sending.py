@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,20 +48,33 @@ class MemoryOutbox:
         self.rows[id] = Delivery(id, subscriber.id, channel_id(url), events, "pending", 0, None, now, None, now)
         return id
 
-    def claim(self, now: datetime, limit: int, skip: Collection[tuple[str, str]]) -> list[Delivery]:
+    def claim(
+        self, now: datetime, limit: int, skip: Collection[str], only: tuple[str, str] | None = None
+    ) -> list[Delivery]:
         due = [
             d
             for d in self.rows.values()
             if d.state in ("pending", "retrying")
             and d.due_at <= now
             and d.id not in self.leased
-            and (d.subscriber, d.channel) not in skip
+            and d.channel not in skip
+            and only in (None, (d.subscriber, d.channel))
         ]
         taken = sorted(due, key=lambda d: (d.due_at, d.id))[:limit]
         for d in taken:
             self.leased.add(d.id)
             self.rows[d.id] = replace(d, attempts=d.attempts + 1)
         return [self.rows[d.id] for d in taken]
+
+    def confirm(self, deliveries: Sequence[Delivery]) -> set[int]:
+        return {d.id for d in deliveries if d.id in self.leased}
+
+    def sent_since(self, subscriber: str, channel: str, since: datetime) -> list[datetime]:
+        theirs = (d for d in self.rows.values() if (d.subscriber, d.channel) == (subscriber, channel))
+        return sorted({d.sent_at for d in theirs if d.sent_at and d.sent_at >= since})
+
+    def cancel(self, ids: Sequence[int], reason: str) -> None:
+        self.record_dead(ids, reason)
 
     def _settle(self, ids: Sequence[int], **values: object) -> None:
         for id in ids:
@@ -72,15 +85,17 @@ class MemoryOutbox:
     def record_sent(self, ids: Sequence[int], now: datetime) -> None:
         self._settle(ids, state="sent", sent_at=now)
 
-    def record_retry(self, ids: Sequence[int], due_at: datetime, error: str) -> None:
-        self._settle(ids, state="retrying", due_at=due_at, last_error=error)
+    def record_retry(self, due: Mapping[int, datetime], error: str) -> None:
+        for id, moment in due.items():
+            self._settle([id], state="retrying", due_at=moment, last_error=error)
 
     def record_dead(self, ids: Sequence[int], error: str) -> None:
         self._settle(ids, state="dead", last_error=error)
 
-    def release(self, ids: Sequence[int]) -> None:
+    def release(self, ids: Sequence[int], due_at: datetime | None = None) -> None:
         for id in ids:
-            self._settle([id], attempts=self.rows[id].attempts - 1)
+            row = self.rows[id]
+            self._settle([id], attempts=row.attempts - 1, due_at=due_at or row.due_at)
 
     def states(self) -> Counter[str]:
         return Counter(d.state for d in self.rows.values())
@@ -291,6 +306,95 @@ def test_a_day_with_500_changes_is_a_digest(outbox: MemoryOutbox) -> None:
     assert len(post.sent) == 1 and len(post.sent[0][1].events) == 500
 
 
+def test_500_changes_over_a_day_come_gathered_by_the_hour(outbox: MemoryOutbox) -> None:
+    """One every two minutes, as a slow pass finds them: single messages first, then one an hour with all."""
+    wang = subscriber()
+    post = Post()
+    for n in range(1, 501):
+        outbox.queue(wang, wang.to[0], n)
+        run(outbox, post, wang)
+        outbox.clock.now += timedelta(minutes=2)
+    outbox.clock.now += timedelta(hours=1)
+    run(outbox, post, wang)
+    assert outbox.states() == {"sent": 500} and all(row.attempts == 1 for row in outbox.rows.values())
+    assert [len(message.events) for _, message in post.sent[:20]] == [1] * 20
+    assert 20 + 16 <= len(post.sent) <= 20 + 18, "500 changes in 16 hours"
+    told = [event.id for _, message in post.sent for event in message.events]
+    assert sorted(told) == list(range(1, 501))
+
+
+def test_the_next_day_messages_come_one_by_one_again(outbox: MemoryOutbox) -> None:
+    wang = subscriber()
+    post = Post()
+    for day in range(3):
+        for n in range(1, 11):
+            outbox.queue(wang, wang.to[0], 10 * day + n)
+            run(outbox, post, wang)
+        outbox.clock.now += timedelta(days=1, minutes=1)
+    assert [len(message.events) for _, message in post.sent] == [1] * 30
+
+
+def test_what_is_gathered_waits_out_quiet_hours(outbox: MemoryOutbox) -> None:
+    wang = subscriber(1, quiet="12:30-18:00")  # the clock starts at noon
+    post = Post()
+    for n in range(1, 22):
+        outbox.queue(wang, wang.to[0], n)
+        run(outbox, post, wang)
+        outbox.clock.now += timedelta(seconds=1)
+    assert len(post.sent) == 20
+    assert outbox.rows[21].due_at == datetime(2025, 7, 8, 18, 0, tzinfo=SHANGHAI)
+
+
+def test_a_program_gets_every_change_as_it_comes(outbox: MemoryOutbox) -> None:
+    program = subscriber(1, "webhook+https://hook.example/x")
+    for n in range(1, 41):
+        outbox.queue(program, program.to[0], n)
+    post = Post()
+    assert run(outbox, post, program).sent == 40 and len(post.sent) == 40
+
+
+def test_a_digest_larger_than_a_claim_is_still_one_message(outbox: MemoryOutbox) -> None:
+    flooded, manager = subscriber(1), subscriber(2, deliver="daily 08:30")
+    for n in range(1, 501):
+        outbox.queue(flooded, flooded.to[0], n)
+        outbox.queue(manager, manager.to[0], n)
+    post = Post()
+    assert run(outbox, post, flooded, manager).sent == 1000
+    assert [len(message.events) for _, message in post.sent] == [500, 500]
+
+
+def test_the_pace_of_a_channel_holds_from_one_run_to_the_next(outbox: MemoryOutbox) -> None:
+    robot = subscriber(1, "wecombot://3f0d-KEY")
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def runs() -> None:
+        free_at: dict[str, float] = {}
+        for n in (1, 2, 3):
+            outbox.queue(robot, robot.to[0], n)
+            args = (outbox, {robot.id: robot}, lambda ids: [EVENTS[id] for id in ids], Post(), STYLE)
+            await deliver_due(*args, clock=outbox.clock, sleep=sleep, free_at=free_at)
+
+    asyncio.run(runs())
+    assert len(waits) == 2 and all(2 < wait <= 3.1 for wait in waits), "20 a minute are allowed"
+
+
+def test_what_nobody_wants_any_more_is_not_sent_and_is_no_failure(outbox: MemoryOutbox) -> None:
+    wang = subscriber()
+    first, second = outbox.queue(wang, wang.to[0], 1), outbox.queue(wang, wang.to[0], 2)
+    post = Post()
+
+    def answer(url: str, message: Message) -> SendResult:
+        outbox.cancel([second], "cancelled: by somebody else")
+        return SendResult(True)
+
+    post.answer = answer
+    assert run(outbox, post, wang).problems == [] and len(post.sent) == 1
+    assert (outbox.rows[first].state, outbox.rows[second].state) == ("sent", "dead")
+
+
 def test_an_address_or_subscriber_that_is_gone_ends_its_deliveries(outbox: MemoryOutbox) -> None:
     wang, gone = subscriber(1), subscriber(2)
     outbox.queue(wang, "json://old.example/x", 1)
@@ -299,7 +403,9 @@ def test_an_address_or_subscriber_that_is_gone_ends_its_deliveries(outbox: Memor
     post = Post()
     tally = run(outbox, post, wang)
     assert outbox.states() == {"dead": 3} and not post.sent
-    assert [reason for _, _, reason in sorted(tally.problems)][2] == "its events are no longer stored"
+    assert [reason for _, _, reason in tally.problems] == ["its events are no longer stored"]
+    assert [id for id, _, _ in sorted(tally.cancelled)] == [1, 2] and tally.dead == 1
+    assert outbox.rows[1].last_error == "cancelled: this subscriber or address is no longer in the configuration"
 
 
 def test_a_retry_does_not_fall_into_quiet_hours(outbox: MemoryOutbox) -> None:

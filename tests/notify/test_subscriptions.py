@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from notify_samples import NOTICE, READER, SHANGHAI, document_event, event, figure, target_event
 
+from notify.recipients import is_one_of
 from notify.subscriptions import (
     Subscriber,
+    as_told,
     channel_id,
     channel_url,
     concerns,
+    mail_reader,
     next_send,
     parse_deliver,
     parse_quiet,
@@ -132,6 +135,99 @@ def test_a_document_without_region_is_placed_by_its_publisher() -> None:
 )
 def test_minimum_change(before: dict[str, object] | None, after: dict[str, object], heard: bool) -> None:
     assert concerns(reader(minimum_change=10.0), event(before=before, after=after)) is heard
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told", "heard"),
+    [
+        ("养老机构", "养老服务机构", True),
+        ("养老机构", "民办养老院", True),
+        ("养老服务机构", "养老机构", True),
+        ("养老机构", "敬老院", True),
+        ("护理员", "养老护理员", True),
+        ("护理员", "一线护理人员", True),
+        ("养老护理员", "护理员", True),
+        ("老人", "户籍居家老年人", True),
+        ("老年人", "失能老人", True),
+        ("长者饭堂", "老年助餐点", True),
+        ("低保家庭", "最低生活保障对象", True),
+        ("高校毕业生", "毕业生", True),
+        ("养老机构", "机构", True),  # told without saying which: better one too many
+        ("养老机构", "托育机构", False),
+        ("养老机构", "养老护理员", False),
+        ("护理员", "养老机构", False),
+        ("老年人", "长者饭堂", False),
+        ("残疾人", "儿童", False),
+    ],
+)
+def test_recipients_by_any_of_their_names(wanted: str, told: str, heard: bool) -> None:
+    news = event(measure=MeasureRef("m", "补贴", "subsidy", told))
+    assert concerns(reader(recipients=(wanted,)), news) is heard
+
+
+def test_a_recipient_that_was_not_read_is_looked_for_in_the_sentence() -> None:
+    after = figure(400, "元/人/月", "对在养老服务机构工作的护理人员，每人每月给予400元。")
+    news = event(measure=MeasureRef("m", "岗位补贴", "subsidy"), before=None, after=after)
+    assert concerns(reader(recipients=("养老护理员",)), news)
+    assert concerns(reader(recipients=("养老院",)), news)
+    assert not concerns(reader(recipients=("残疾人",)), news)
+
+
+@given(st.text("养老服务机构护理员人长者饭堂院", max_size=12), st.text("养老服务机构护理员人长者饭堂院", max_size=12))
+def test_names_of_recipients_go_both_ways(a: str, b: str) -> None:
+    assert is_one_of(a, b) == is_one_of(b, a) and is_one_of(a, a)
+
+
+MONDAY = datetime(2025, 7, 7, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
+
+
+def at_times(count: int, **apart: float) -> list[Event]:
+    """So many revisions of documents of their own, each of two events."""
+    made = []
+    for n in range(count):
+        document = replace(NOTICE, id=n)
+        moment = MONDAY + n * timedelta(**apart)
+        made += [
+            event(2 * n + 1, time=moment, document=document),
+            document_event(2 * n + 2, time=moment, document=document),
+        ]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("filters", "events", "messages"),
+    [
+        ({}, at_times(3, minutes=1), [2, 2, 2]),
+        ({}, at_times(20), [2] * 20),
+        ({}, at_times(21), [42]),
+        ({"quiet": "08:00-12:00"}, at_times(3, minutes=1), [2, 2, 2]),
+        ({"quiet": "08:00-12:00"}, at_times(30, minutes=1), [60]),
+        ({"deliver": "daily 08:30"}, at_times(4, hours=8), [6, 2]),
+        ({"deliver": "mon 08:30"}, at_times(4, hours=8), [8]),
+        ({"deliver": "now"}, [], []),
+    ],
+)
+def test_events_in_the_messages_that_tell_them(
+    filters: dict[str, object], events: list[Event], messages: list[int]
+) -> None:
+    told = as_told(reader(**filters), events, SHANGHAI)
+    assert [len(message.events) for message in told] == messages
+    assert sorted(e.id for message in told for e in message.events) == [e.id for e in events]
+    assert all(message.due >= max(e.time for e in message.events) for message in told)
+
+
+def test_a_mail_address_keeps_its_id_with_another_server_and_password() -> None:
+    urls = [
+        "mailto://user:one@mail.example.org?from=w@example.org&to=Reader@example.org",
+        "mailtos://user:two@smtp.example.net:465?to=reader@example.org",
+        "mailtos://user:two@smtp.example.net/reader@example.org",
+        "mailto://reader:pw@example.org",
+    ]
+    assert {channel_id(url) for url in urls} == {channel_id(urls[0])}
+    assert channel_id(urls[0]).startswith("mailto-")
+    assert channel_id("mailto://other:pw@example.org") != channel_id(urls[0])
+    assert mail_reader("mailtos://me%40example.org:pw@smtp.example.net") == "me@example.org"
+    assert mail_reader("wecombot://KEY") is None
 
 
 def test_channels_are_known_by_a_fingerprint_without_the_address() -> None:
