@@ -36,13 +36,15 @@ class _Reader(HTMLParser):
         self.page = Markup()
         self._open: list[str] = []
         self._inputs: list[str] = []
+        self._scripts = 0  # that are not files
         self._labelled: set[str] = set()
         self._headings: list[int] = []
         self._named: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        self.page.tags[tag] += 1
+        if tag != "title" or "svg" not in self._open:  # a drawing's parts have titles of their own
+            self.page.tags[tag] += 1
         if "id" in given:
             self.page.ids.append(given["id"])
         self._named += given.get("aria-labelledby", "").split()
@@ -63,10 +65,12 @@ class _Reader(HTMLParser):
             page.loaded.append(given["href"])
         if "src" in given:
             page.loaded.append(given["src"])
-        if tag in ("input", "select"):
+        if tag in ("input", "select") and given.get("type") != "hidden":
             self._inputs.append(given.get("id", ""))
         if tag == "label":
             self._labelled.add(given.get("for", ""))
+        if tag == "script" and "src" not in given:
+            self._scripts += 1
         if tag == "th" and "scope" not in given:
             page.faults.append("a <th> without scope")
         if tag in ("h1", "h2", "h3", "h4"):
@@ -105,6 +109,6 @@ class _Reader(HTMLParser):
         for before, after in zip(self._headings, self._headings[1:], strict=False):
             if after > before + 1:
                 told(f"<h{after}> after <h{before}>")
-        if page.tags["script"] or page.tags["style"]:
+        if self._scripts or page.tags["style"]:
             told("inline script or style")
         return page

@@ -1,4 +1,4 @@
-"""The web pages: what changed, the documents, the tracked measures, how the sources are doing. Read only."""
+"""The web pages: what changed, the documents, the tracked measures, how the sources are doing."""
 
 from pledgewatch.web.app import create_app
 from pledgewatch.web.server import WebError, serve_alone, serving

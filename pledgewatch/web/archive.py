@@ -18,8 +18,9 @@ from crawler.kinds import sniff
 from notify.phrases import clean
 from pledgewatch.web import queries
 from pledgewatch.web.changes import entry_of
-from pledgewatch.web.queries import DocumentFilter
-from pledgewatch.web.site import id_of, number, paging, plain, site_of
+from pledgewatch.web.queries import DocumentFilter, DocumentRow
+from pledgewatch.web.site import id_of, number, one_of, place_of, plain, site_of, steps
+from pledgewatch.web.snippets import Excerpt, Run, excerpts, marked
 from storage.captures import StoredCapture, capture_by_id, stored_bytes
 from storage.documents import (
     StoredDocument,
@@ -31,6 +32,7 @@ from storage.documents import (
     version_by_number,
 )
 from storage.errors import StorageError
+from storage.search import words_of
 
 # An archived page shows itself and nothing else: no script, no request, no form, no way out but a click.
 RAW_HEADERS: Mapping[str, str] = {
@@ -54,22 +56,50 @@ _UNSAFE_NAME = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+|^[.\s]+|[.\s]+$')
 _ATTACHMENT = "【附件】"
 
 
+STATES = ("live", "withdrawn")
+FOUND = 20  # documents of a page of a search: each is shown with what was found in it
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document of a list; of a search with its title marked and the places where the words stand."""
+
+    row: DocumentRow
+    title: tuple[Run, ...]
+    number: tuple[Run, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+
+
 def list_documents(request: Request) -> Response:
     site = site_of(request)
-    wanted = DocumentFilter(plain(request, "q"), plain(request, "region"), plain(request, "source"))
-    page = number(request, "page") or 1
+    wanted = DocumentFilter(
+        plain(request, "q"), plain(request, "region"), plain(request, "source"), one_of(request, "state", STATES)
+    )
     with site.database.read() as conn:
-        rows, total = queries.find_documents(conn, wanted, page)
+        words = words_of(wanted.words)
+        found = queries.find_documents(conn, wanted, place_of(request), FOUND if words else queries.PAGE)
+        ids = [row.latest_version_id for row in found.rows if words and row.latest_version_id]
+        texts = queries.document_words(conn, ids)
         regions = queries.document_regions(conn)
     return site.page(
         "documents",
         section="documents",
-        rows=rows,
+        rows=list(_shown_rows(found.rows, words, texts)),
         wanted=wanted,
-        paging=paging(request, page, total, queries.PAGE),
+        steps=steps(request, found, [row.id for row in found.rows]),
         regions=regions,
+        states=STATES,
         sources=site.source_names(),
     )
+
+
+def _shown_rows(rows: Iterable[DocumentRow], words: Sequence[str], texts: Mapping[int, str]) -> Iterator[Found]:
+    """The rows as the page shows them, of a search those that have the words."""
+    for row in rows:
+        text = texts.get(row.latest_version_id or 0, "")
+        if queries.has_words(row, text, words):
+            title, number = clean(row.title), clean(row.doc_number or "")
+            yield Found(row, marked(title, words), marked(number, words), excerpts(text, words) if words else ())
 
 
 # --- one document ---------------------------------------------------------------------------------------------
@@ -99,6 +129,7 @@ def show_document(request: Request) -> Response:
         version = _version(conn, request, document)
         lines = history(conn, document.id)
         events = queries.document_log(conn, document.id)
+        gone = queries.withdrawal(conn, document.id) if document.state == "withdrawn" else None
     return site.page(
         "document",
         section="documents",
@@ -106,7 +137,8 @@ def show_document(request: Request) -> Response:
         version=version,
         history=lines[::-1],
         last=lines[-1].number if lines else 0,
-        text=text_lines(version.text, _spans(version)) if version else (),
+        gone=entry_of(gone, site) if gone else None,
+        text=text_lines(version.text, figure_spans(version)) if version else (),
         source=site.source_names().get(document.source, document.source),
         entries=[entry_of(event, site) for event in events],
     )
@@ -130,10 +162,10 @@ def _version(conn: sa.Connection, request: Request, document: StoredDocument) ->
     return found
 
 
-def _spans(version: StoredVersion) -> list[tuple[int, int]]:
-    """Where the figures stand, as far as they stand where they should."""
+def figure_spans(version: StoredVersion) -> list[tuple[int, int]]:
+    """Where the figures stand, as far as they stand where they should: in order, of those that overlap the first."""
     figures = (figure for measure in version.measures for figure in measure.figures)
-    return [(f.start, f.end) for f in figures if version.text[f.start : f.end] == f.quote]
+    return list(_disjoint((f.start, f.end) for f in figures if version.text[f.start : f.end] == f.quote))
 
 
 def text_lines(text: str, spans: Iterable[tuple[int, int]]) -> tuple[Line, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notify.marking import Piece, alike, mark, side
-from notify.phrases import clean, figure_words, label, reason_words, side_words, size_words
+from notify.phrases import both_words, clean, importance, label, reason_words, side_words, size_words
 from pledgewatch.web import queries
 from pledgewatch.web.queries import LogFilter
 from pledgewatch.web.site import Site, address, id_of, number, one_of, plain, site_of
@@ -53,8 +53,7 @@ def entry_of(event: Event, site: Site) -> Entry:
         label(event, site.language),
         _name(event, site),
         side_words(event, site.language),
-        figure_words(event, "before", site.language),
-        figure_words(event, "after", site.language),
+        *both_words(event, site.language),
         _between(event.type),
         event.type in _TURNED,
         size_words(event, site.language),
@@ -79,6 +78,8 @@ def _between(type_: str) -> str:
 def _note(event: Event, site: Site) -> str:
     """What an event without figures of its own says beyond its name: the figures of a new document, what was
     revised, why it is gone or a source is ill."""
+    if event.type == "target.due" and (day := clean(event.detail.get("deadline") or "")):
+        return f"{site.words['deadline']}{site.words['colon']}{day}"
     if event.measure:
         return ""
     if event.type == "document.published":
@@ -111,27 +112,48 @@ def _headlines(event: Event, w: Mapping[str, str]) -> str:
 # --- the log --------------------------------------------------------------------------------------------------
 
 
+SIZES = (5, 10, 20, 50)  # percent or points from which a change can be asked for
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What one revision or publication brought, as one line of the log that unfolds: `head` tells what it is, `rest`
+    are the other events, the most important first."""
+
+    head: Entry
+    rest: tuple[Entry, ...]
+
+    @property
+    def lead(self) -> Entry:
+        """The one of `rest` that is told before it unfolds: the first with a figure that moved, else the first."""
+        return next((entry for entry in self.rest if entry.before and entry.after), self.rest[0])
+
+
 def show_log(request: Request) -> Response:
     site = site_of(request)
+    wanted = log_filter(request)
     with site.database.read() as conn:
-        regions = queries.document_regions(conn)
-        wanted = log_filter(request)
+        regions, recipients = queries.document_regions(conn), queries.log_recipients(conn)
         found = queries.change_log(conn, wanted)
+        measure = queries.tracked_by_id(conn, wanted.measure) if wanted.measure else None
         empty = not found.events and not queries.has_events(conn)
-    entries = [entry_of(event, site) for event in found.events]
     return site.page(
         "events",
         section="events",
-        days=_by_day(entries),
+        days=_by_day(_revisions(found.events, site)),
         wanted=wanted,
-        filtered=any((wanted.type, wanted.region, wanted.source, wanted.kind)),
+        period=(plain(request, "since"), plain(request, "until")),
+        measure=measure,
+        filtered=wanted != LogFilter(baseline=wanted.baseline, before=wanted.before, after=wanted.after),
         empty=empty,
         types=event_types(site.language),
         regions=regions,
+        recipients=recipients,
+        sizes=SIZES,
         sources=site.source_names(),
         kinds=KINDS,
-        newer=address(request, after=found.events[0].id, before=None) if found.newer and entries else None,
-        older=address(request, before=found.events[-1].id, after=None) if found.older and entries else None,
+        newer=address(request, after=found.events[0].id, before=None) if found.newer and found.events else None,
+        older=address(request, before=found.events[-1].id, after=None) if found.older and found.events else None,
         feed=address(request, before=None, after=None).replace(request.url.path, "/feeds/events.atom", 1),
         with_baseline=address(request, baseline="1", before=None, after=None),
     )
@@ -139,20 +161,49 @@ def show_log(request: Request) -> Response:
 
 def log_filter(request: Request) -> LogFilter:
     """What the query asks for; a choice that is not offered counts as none, except for a source or region that
-    was there once."""
+    was there once. Days are those of the service's time zone, both included."""
+    since, until = (_day(request, name) for name in ("since", "until"))
+    least = number(request, "least", least=0)
     return LogFilter(
         type=one_of(request, "type", event_types("en")),
         region=plain(request, "region"),
         source=plain(request, "source"),
         kind=one_of(request, "kind", KINDS),
+        recipient=plain(request, "recipient"),
+        measure=plain(request, "measure"),
+        least=least if least else None,
+        since=since,
+        until=until + timedelta(days=1) if until else None,
         baseline=request.query_params.get("baseline") == "1",
         before=number(request, "before"),
         after=number(request, "after", least=0),
     )
 
 
-def _by_day(entries: Iterable[Entry]) -> list[tuple[date, list[Entry]]]:
-    return [(day, list(of_day)) for day, of_day in groupby(entries, lambda entry: entry.time.date())]
+def _day(request: Request, name: str) -> datetime | None:
+    """The beginning of a day in the query; None where it is none, or one that no clock has."""
+    try:
+        day = datetime.fromisoformat(plain(request, name))
+    except ValueError:
+        return None
+    if not 1970 <= day.year < 9000:
+        return None
+    return datetime(day.year, day.month, day.day, tzinfo=site_of(request).settings.service.zone)
+
+
+def _revisions(found: Iterable[Event], site: Site) -> list[Revision]:
+    """Neighbouring events of one document's same two versions as one."""
+    made = []
+    for _, group in groupby(found, queries.revision_of):
+        told = sorted(group, key=importance)
+        whole = [e for e in told if e.type.startswith("document.")]
+        head = (whole or told)[0]
+        made.append(Revision(entry_of(head, site), tuple(entry_of(e, site) for e in told if e is not head)))
+    return made
+
+
+def _by_day(told: Iterable[Revision]) -> list[tuple[date, list[Revision]]]:
+    return [(day, list(of_day)) for day, of_day in groupby(told, lambda revision: revision.head.time.date())]
 
 
 # --- one event ------------------------------------------------------------------------------------------------

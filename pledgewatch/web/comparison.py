@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Literal
 
 import sqlalchemy as sa
 from starlette.exceptions import HTTPException
@@ -12,25 +15,77 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitors.changes import MeasureChange, compare_measures
-from monitors.difference import Block, Difference, difference, sentences
-from pledgewatch.web.archive import version_facts
-from pledgewatch.web.site import id_of, number, site_of
+from monitors.difference import Block, PieceOp, difference, sentences
+from notify.phrases import clean
+from pledgewatch.web.archive import figure_spans, version_facts
+from pledgewatch.web.site import PAGE_HEADERS, address, id_of, number, one_of, site_of
 from storage.documents import HistoryLine, StoredDocument, StoredVersion, document_by_id, history, version_by_number
 
 CONTEXT = 2  # sentences kept in sight on either side of a change; the rest between two changes is folded
 FOLDED = 60  # characters from which folding is worth a click
+VIEWS = ("inline", "sides")
+# The one page with a script: ours, which goes from change to change at a key.
+_HEADERS = {"Content-Security-Policy": PAGE_HEADERS["Content-Security-Policy"] + "; script-src 'self'"}
+_ATTACHMENT = re.compile(r"^【附件】(.*)$", re.MULTILINE)
+
+Spans = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of text that both versions have, or only one; `figure`: it is a figure of a measure."""
+
+    op: PieceOp
+    text: str
+    figure: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of one or more sentences. Of moved ones `way` says whether they left here or arrived ("away",
+    "here"), and `other` is the number of the change where their other half stands, 0 where none does."""
+
+    runs: tuple[Run, ...]
+    way: Literal["", "away", "here"] = ""
+    other: int = 0
+
+    def of(self, gone: PieceOp) -> Part | None:
+        """One of the two sides: without what is only on the other; None where nothing is left."""
+        runs = tuple(run for run in self.runs if run.op != gone)
+        return replace(self, runs=runs) if runs else None
 
 
 @dataclass(frozen=True)
 class Section:
-    """A change: `number` counts from 1, `blocks` are what differs. Or, with number 0, the equal text between two
-    changes, of which `middle` is folded."""
+    """A change: `number` counts from 1, `parts` are what differs, `attachment` names the file that it lies in, "" for
+    the body. Or, with number 0, the equal text between two changes, of which `middle` is folded."""
 
     number: int = 0
-    blocks: tuple[Block, ...] = ()
-    head: str = ""
-    middle: str = ""
-    tail: str = ""
+    parts: tuple[Part, ...] = ()
+    attachment: str = ""
+    spans: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    head: tuple[Run, ...] = ()
+    middle: tuple[Run, ...] = ()
+    tail: tuple[Run, ...] = ()
+
+    @property
+    def sides(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        """The change as the older version has it, and the newer."""
+        old, new = (_begun([part.of(gone) for part in self.parts]) for gone in ("inserted", "deleted"))
+        return old, new
+
+    @property
+    def folded(self) -> int:
+        return sum(len(run.text) for run in self.middle)
+
+
+def _begun(parts: Iterable[Part | None]) -> tuple[Part, ...]:
+    """A side's parts without the line ends that it would begin with where something stood only on the other."""
+    kept = [part for part in parts if part]
+    if kept:
+        first, *rest = kept[0].runs
+        kept[0] = replace(kept[0], runs=(replace(first, text=first.text.lstrip("\n")), *rest))
+    return tuple(kept)
 
 
 def show_difference(request: Request) -> Response:
@@ -41,11 +96,14 @@ def show_difference(request: Request) -> Response:
             raise HTTPException(404)
         lines = history(conn, document.id)
         older, newer = _chosen(conn, request, document, lines)
-    shown = sections(difference(older.text, newer.text)) if older and newer else ()
+    shown = sections(older, newer) if older and newer else ()
     changed = compare_measures(older.measures, newer.measures) if older and newer else ()
     return site.page(
         "difference",
+        headers=_HEADERS,
         section="documents",
+        view=one_of(request, "view", VIEWS) or VIEWS[0],
+        views=[(name, address(request, view=name)) for name in VIEWS],
         document=document,
         history=lines,
         older=older,
@@ -77,18 +135,23 @@ def _changed_facts(older: StoredVersion, newer: StoredVersion) -> list[tuple[str
     return [(name, old[name], new[name]) for name in old if old[name] != new[name]]
 
 
-def sections(found: Difference) -> tuple[Section, ...]:
-    """A difference cut into numbered changes and the equal text between them, in reading order; nothing for two
-    texts that are the same. What the pieces of all sections spell is both texts, whole."""
+def sections(older: StoredVersion, newer: StoredVersion) -> tuple[Section, ...]:
+    """What differs between two versions, in numbered changes and the equal text between them, in reading order;
+    nothing for two texts that are the same. All runs together spell both texts, whole but for line ends."""
+    found = difference(older.text, newer.text)
+    spans = figure_spans(older), figure_spans(newer)
     runs = [(differs, tuple(run)) for differs, run in groupby(found.blocks, _differs)]
     if not any(differs for differs, _ in runs):
         return ()
+    places = _moved_to(runs)
     made: list[Section] = []
     count = 0
     for place, (differs, run) in enumerate(runs):
         count += differs
-        text = "".join(piece.text for block in run for piece in block.pieces)
-        made.append(Section(count, run) if differs else _equal(text, place > 0, place < len(runs) - 1))
+        if differs:
+            made.append(_change(count, run, (older.text, newer.text), spans, places))
+        else:
+            made.append(_equal(run, place > 0, place < len(runs) - 1, spans[1]))
     return tuple(made)
 
 
@@ -96,24 +159,98 @@ def _differs(block: Block) -> bool:
     return block.op != "equal"
 
 
-def _equal(text: str, follows: bool, precedes: bool) -> Section:
+def _moved_to(runs: Iterable[tuple[bool, Sequence[Block]]]) -> dict[tuple[str, tuple[int, int]], int]:
+    """("old" or "new", span in that text) of each moved block → the number of the change in which it stands."""
+    places = {}
+    changes = (run for differs, run in runs if differs)
+    for nth, run in enumerate(changes, 1):
+        for block in run:
+            if block.op == "moved":
+                left = block.pieces[0].op == "deleted"
+                places[("old", block.before) if left else ("new", block.after)] = nth
+    return places
+
+
+def _change(
+    number: int,
+    blocks: Sequence[Block],
+    texts: tuple[str, str],
+    spans: tuple[Spans, Spans],
+    places: dict[tuple[str, tuple[int, int]], int],
+) -> Section:
+    old = blocks[0].before[0], blocks[-1].before[1]
+    new = blocks[0].after[0], blocks[-1].after[1]
+    text, start = (texts[1], new[0]) if new[0] < new[1] else (texts[0], old[0])
+    parts = tuple(_part(block, spans, places) for block in blocks)
+    return Section(number, parts, _attachment_at(text, start), (old, new))
+
+
+def _attachment_at(text: str, start: int) -> str:
+    """The name of the attachment in whose text a place lies."""
+    line_end = text.find("\n", start + 1)
+    names = _ATTACHMENT.findall(text, 0, len(text) if line_end < 0 else line_end)
+    return clean(names[-1]) if names else ""
+
+
+def _part(block: Block, spans: tuple[Spans, Spans], places: dict[tuple[str, tuple[int, int]], int]) -> Part:
+    runs: list[Run] = []
+    old, new = block.before[0], block.after[0]
+    for piece in block.pieces:
+        only_old = piece.op == "deleted"
+        runs += _runs(piece.op, piece.text, old if only_old else new, spans[0] if only_old else spans[1])
+        old += len(piece.text) * (piece.op != "inserted")
+        new += len(piece.text) * (piece.op != "deleted")
+    if block.op != "moved" or block.partner is None:
+        return Part(tuple(runs))
+    left = block.pieces[0].op == "deleted"
+    return Part(tuple(runs), "away" if left else "here", places.get(("new" if left else "old", block.partner), 0))
+
+
+def _runs(op: PieceOp, text: str, start: int, spans: Spans) -> Iterator[Run]:
+    """A piece that begins at `start` of its text, cut where figures begin and end."""
+    at, end = start, start + len(text)
+    for first, last in spans[max(0, bisect_left(spans, (start, start)) - 1) :]:
+        if first >= end:
+            break
+        if last <= at:
+            continue
+        if first > at:
+            yield Run(op, text[at - start : first - start])
+        at = min(last, end)
+        yield Run(op, text[max(first, start) - start : at - start], figure=True)
+    if at < end:
+        yield Run(op, text[at - start :])
+
+
+def _equal(blocks: Sequence[Block], follows: bool, precedes: bool, spans: Spans) -> Section:
     """Equal text: some of it stays in sight after a change and before one, the middle is folded."""
+    text = "".join(piece.text for block in blocks for piece in block.pieces)
     parts = sentences(text)
     first = CONTEXT if follows else 0
-    last = len(parts) - (CONTEXT if precedes else 0)
-    middle = "".join(parts[first:last])
-    if len(middle) < FOLDED:
-        return Section(head=text)
-    return Section(head="".join(parts[:first]), middle=middle, tail="".join(parts[max(first, last) :]))
+    last = max(first, len(parts) - (CONTEXT if precedes else 0))
+    cut = len("".join(parts[:first])), len("".join(parts[:last]))
+    if cut[1] - cut[0] < FOLDED:
+        cut = len(text), len(text)
+    start = blocks[0].after[0]
+    pieces = ((0, cut[0]), cut, (cut[1], len(text)))
+    head, middle, tail = (tuple(_runs("equal", *_without_edges(text, start, a, b), spans)) for a, b in pieces)
+    return Section(head=head, middle=middle, tail=tail)
+
+
+def _without_edges(text: str, start: int, a: int, b: int) -> tuple[str, int]:
+    """text[a:b] without line ends at its edges, and where that begins if the text begins at `start`."""
+    part = text[a:b].rstrip("\n")
+    kept = part.lstrip("\n")
+    return kept, start + a + len(part) - len(kept)
 
 
 def _place(change: MeasureChange, shown: Iterable[Section]) -> int:
     """The number of the change in the text in which a measure's change stands; 0 where it is none of them."""
+    new, old = change.after_figure, change.before_figure
     for section in shown:
-        for block in section.blocks:
-            new, old = change.after_figure, change.before_figure
-            if new and block.after[0] <= new.start < block.after[1]:
-                return section.number
-            if not new and old and block.before[0] <= old.start < block.before[1]:
-                return section.number
+        (old_start, old_end), (new_start, new_end) = section.spans
+        if new and new_start <= new.start < new_end:
+            return section.number
+        if not new and old and old_start <= old.start < old_end:
+            return section.number
     return 0

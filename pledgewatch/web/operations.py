@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
 
+import sqlalchemy as sa
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from pledgewatch import holders
+from pledgewatch.health import cause_words
 from pledgewatch.web import queries
-from pledgewatch.web.site import Site, site_of
+from pledgewatch.web.access import viewer
+from pledgewatch.web.site import Site, number, paging, site_of
+from storage import leases
 from storage.errors import StorageError
 from storage.outbox import count_due
 from storage.records import DeliveryState
-from storage.sources import SourceState, source_states
+from storage.sources import SourceState, make_due, source_states
 
-STATES = ("ok", "failing", "blocked", "drifted")
+MOODS = ("blocked", "failing", "drifted", "waiting", "ok", "retired")  # what needs an operator comes first
 DELIVERY_STATES: tuple[DeliveryState, ...] = ("pending", "retrying", "sent", "dead")
 
 log = structlog.get_logger(__name__)
@@ -25,7 +34,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class SourceRow:
-    """A source as the page shows it; `mood` is its state, or that it was not read yet or is not watched any more."""
+    """A source as the page shows it; `mood` is its state, or that it was not read yet or is not watched any more.
+    `why` says what failed last.
+    `due`: its pass has been asked for, or its time has come, and it has not begun."""
 
     id: str
     name: str
@@ -33,20 +44,51 @@ class SourceRow:
     url: str
     mood: str
     running: bool
+    due: bool
+    why: str
     state: SourceState
 
 
 def list_sources(request: Request) -> Response:
-    site = site_of(request)
+    """The sources. After the button was pressed the query names the source whose pass was asked for; it comes first."""
+    site, now = site_of(request), datetime.now(UTC)
+    named, page = request.query_params.get("asked"), number(request, "page") or 1
     with site.database.read() as conn:
         states = {state.id: state for state in source_states(conn)}
+        at_work = daemon_runs(conn, site, now)
     # A configuration may name a source that no daemon has seen yet.
     unseen = [SourceState(s.id, s.url) for s in site.settings.sources if s.id not in states]
-    rows = [_source_row(state, site) for state in (*states.values(), *unseen)]
-    return site.page("sources", section="sources", rows=sorted(rows, key=_urgency))
+    rows = [_source_row(state, site, now) for state in (*states.values(), *unseen)]
+    rows.sort(key=lambda row: (row.id != named, MOODS.index(row.mood), row.id))
+    counts = Counter(row.mood for row in rows)
+    return site.page(
+        "sources",
+        section="sources",
+        rows=rows[(page - 1) * queries.PAGE : page * queries.PAGE],
+        counts=[(mood, counts[mood]) for mood in MOODS if counts[mood]],
+        asked=next((row for row in rows if row.id == named), None),
+        at_work=at_work,
+        paging=paging(request, page, len(rows), queries.PAGE),
+    )
 
 
-def _source_row(state: SourceState, site: Site) -> SourceRow:
+def ask_for_pass(request: Request) -> Response:
+    """Let a source be read at once; the daemon looks every second for what is due."""
+    site, id = site_of(request), request.path_params["id"]
+    if site.settings.source(id) is None:
+        raise HTTPException(404)
+    with site.database.begin() as conn:
+        make_due(conn, id, datetime.now(UTC))
+    return RedirectResponse(f"/sources?{urlencode({'asked': id})}", 303)
+
+
+def daemon_runs(conn: sa.Connection, site: Site, now: datetime) -> bool:
+    """Whether anybody would start a pass: this process, or the daemon that holds the database's lease."""
+    holder = leases.current(conn, leases.DAEMON, now)
+    return site.status is not None or (holder is not None and not holders.is_gone(holder))
+
+
+def _source_row(state: SourceState, site: Site, now: datetime) -> SourceRow:
     source = site.settings.source(state.id)
     mood: str = state.state
     if source is None:
@@ -54,12 +96,10 @@ def _source_row(state: SourceState, site: Site) -> SourceRow:
     elif state.last_pass_at is None:
         mood = "waiting"
     name, region = (source.label, source.region) if source else (state.id, "")
-    return SourceRow(state.id, name, region, state.url, mood, state.id in site.running(), state)
-
-
-def _urgency(row: SourceRow) -> tuple[int, str]:
-    """What needs an operator comes first."""
-    return ("blocked", "failing", "drifted", "waiting", "ok", "retired").index(row.mood), row.id
+    running = state.id in site.running()
+    due = not running and state.next_due_at is not None and state.next_due_at <= now
+    why = cause_words(state.last_error or "", site.language)
+    return SourceRow(state.id, name, region, state.url, mood, running, due, why, state)
 
 
 def count_deliveries(request: Request) -> Response:
@@ -70,30 +110,46 @@ def count_deliveries(request: Request) -> Response:
     return site.page("deliveries", section="deliveries", counts=counts, states=DELIVERY_STATES, due=due)
 
 
-Sample = tuple[dict[str, str], float]
-Family = tuple[str, str, str, list[Sample]]
-
 # --- for programs ---------------------------------------------------------------------------------------------
+
+STUCK_SECONDS = 120.0  # the service goes round every second; a database that is locked holds it up for ten
 
 
 def health(request: Request) -> Response:
-    """200 while the database can be read, else 503; with the state and last passes of every source."""
+    """200 while the database can be read and the service goes round, else 503.
+
+    `status`: ok, stuck (it did not go round for STUCK_SECONDS), unavailable (the database cannot be read).
+    `seconds_since_tick`: how long ago it last went round; null where the pages are served alone. `running`: sources a
+    pass is at work on. `sources`: by id their state, failed passes in a row, and when the last pass, the last good one
+    and the next one are.
+    """
     site = site_of(request)
+    since_tick = site.status.seconds_since_tick() if site.status else None
+    told = {"seconds_since_tick": None if since_tick is None else round(since_tick, 1)}
     try:
         with site.database.read() as conn:
             states = source_states(conn)
     except StorageError as error:
         log.error("storage", error=str(error))
-        return JSONResponse({"status": "unavailable", "database": "unreadable"}, 503, {"Cache-Control": "no-store"})
-    return JSONResponse(
+        return _health(503, {"status": "unavailable", "database": "unreadable", **told})
+    stuck = since_tick is not None and since_tick > STUCK_SECONDS
+    status = "stuck" if stuck else "ok"
+    if viewer.get() is None:  # a probe without a login learns no more than that
+        return _health(503 if stuck else 200, {"status": status})
+    return _health(
+        503 if stuck else 200,
         {
-            "status": "ok",
+            "status": status,
             "database": "readable",
+            **told,
             "running": sorted(site.running()),
             "sources": {state.id: _pass_json(state) for state in states if state.next_due_at},
         },
-        headers={"Cache-Control": "no-store"},
     )
+
+
+def _health(status: int, told: Mapping[str, Any]) -> Response:
+    return JSONResponse(told, status, {"Cache-Control": "no-store"})
 
 
 def _pass_json(state: SourceState) -> dict[str, str | int | None]:
@@ -103,45 +159,6 @@ def _pass_json(state: SourceState) -> dict[str, str | int | None]:
 
 
 def metrics(request: Request) -> Response:
-    """The same for Prometheus, in its text format 0.0.4."""
-    site = site_of(request)
-    with site.database.read() as conn:
-        states = [state for state in source_states(conn) if state.next_due_at]
-        counts = queries.delivery_counts(conn)
-        due = count_due(conn, datetime.now(UTC))
-        last = queries.last_event_id(conn)
-    deliveries: list[Sample] = [({"state": s}, counts.total(s)) for s in DELIVERY_STATES]
-    families: list[Family] = [
-        ("passes_running", "gauge", "Passes at work now.", [({}, len(site.running()))]),
-        ("source_last_pass_timestamp_seconds", "gauge", "End of the last pass.", _moments(states, "last_pass_at")),
-        ("source_last_success_timestamp_seconds", "gauge", "End of the last good pass.",
-         _moments(states, "last_success_at")),
-        ("source_next_pass_timestamp_seconds", "gauge", "When the next pass is due.", _moments(states, "next_due_at")),
-        ("source_failures", "gauge", "Failed passes in a row.", [({"source": s.id}, s.failures) for s in states]),
-        ("source_state", "gauge", "1 for the state that a source is in.",
-         [({"source": s.id, "state": name}, int(s.state == name)) for s in states for name in STATES]),
-        ("deliveries", "gauge", "Deliveries by state.", deliveries),
-        ("deliveries_due", "gauge", "Deliveries whose time has come and that were not sent.", [({}, due)]),
-        ("last_event_id", "counter", "Id of the latest event of the change log.", [({}, last)]),
-    ]  # fmt: skip
-    lines = (line for family in families for line in _family(*family))
-    return PlainTextResponse(
-        "\n".join(lines) + "\n", headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-    )
-
-
-def _moments(states: Iterable[SourceState], name: str) -> list[Sample]:
-    known = ((state.id, getattr(state, name)) for state in states)
-    return [({"source": id}, moment.timestamp()) for id, moment in known if moment]
-
-
-def _family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Iterator[str]:
-    yield f"# HELP pledgewatch_{name} {words}"
-    yield f"# TYPE pledgewatch_{name} {kind}"
-    for labels, value in samples:
-        told = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        yield f"pledgewatch_{name}{'{' + told + '}' if told else ''} {value:.15g}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    """The same and more for Prometheus (`pledgewatch.metrics`), in the format that it asks for."""
+    told, kind = site_of(request).metrics.text(request.headers.get("accept", ""))
+    return Response(told, headers={"Content-Type": kind, "Cache-Control": "no-store"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -15,7 +15,10 @@ import uvicorn
 from pledgewatch.settings import Settings
 from pledgewatch.web.app import create_app
 from pledgewatch.web.site import StatusSource
+from storage.access import has_accounts
 from storage.database import Database
+
+log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.0  # what is still being answered after half of this is cut off
 
@@ -37,8 +40,9 @@ async def serving(settings: Settings, database: Database, *, status: StatusSourc
     """Serve the pages in the running loop while the block runs; gives their address ("http://127.0.0.1:8700").
 
     Where the configured port is 0 the address names the one that was free. Raises WebError where the address
-    cannot be listened on.
+    cannot be listened on, or where it can be reached by others and nobody has an account.
     """
+    _look_for_accounts(settings, database)
     listener = _listen(settings)
     server = _Guest(_configuration(create_app(settings, database, status)))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="web")
@@ -75,11 +79,6 @@ async def _until_signal(settings: Settings, database: Database) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     host, port = settings.web.address
-    if not _is_loopback(host):
-        raise WebError(
-            f"web.listen {settings.web.listen}: other machines could reach it, and the pages have no login yet; "
-            "listen on 127.0.0.1 and put a proxy with a login before it"
-        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)
@@ -90,11 +89,17 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _look_for_accounts(settings: Settings, database: Database) -> None:
+    """Raises WebError where other machines could connect and nobody could log in."""
+    if not settings.web.needs_login:
+        return
+    with database.read() as conn:
+        if has_accounts(conn):
+            return
+    said = "nobody could log in, there is no account; make one: pledgewatch users add NAME --role operator"
+    if not settings.web.on_loopback:
+        raise WebError(f"web.listen {settings.web.listen}: other machines can reach it, and {said}")
+    log.warning("the pages are closed: %s", said)
 
 
 def _address(listener: socket.socket) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from functools import lru_cache
+from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,23 +21,30 @@ from monitors.words import figure_words
 from notify.messages import safe_url
 from notify.phrases import clean, compose_figure
 from pledgewatch.settings import Settings
+from pledgewatch.web.access import needed, viewer
+from pledgewatch.web.looks import look
+from pledgewatch.web.queries import COUNTED, Place, Slice
 from pledgewatch.web.words import weekday, words
 from storage.database import Database
 from storage.records import Figure
+
+if TYPE_CHECKING:
+    from pledgewatch.metrics import Metrics
 
 HERE = Path(__file__).parent
 # Controls, and marks that make a text read otherwise than it stands: shown as what they are, signs of damage.
 _UNPRINTABLE = dict.fromkeys(
     (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
 )
-SECTIONS = ("events", "documents", "measures", "sources", "deliveries")
+SECTIONS = ("events", "documents", "measures", "regions", "sources", "subscriptions", "deliveries")
 
 # Pages are ours and need one style sheet; all else is refused, so that a slip in escaping does nothing.
 PAGE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Other sites learn nothing; ours is told, or a form would come from an origin "null", as a stranger's does.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -53,6 +60,15 @@ class StatusSource(Protocol):
 
     def running(self) -> Collection[str]:
         """The ids of the sources that a pass is at work on. Called from other threads."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted while the service runs."""
+        ...
+
+    def seconds_since_tick(self) -> float:
+        """How long ago the service last went round, whatever there was to do."""
         ...
 
 
@@ -86,6 +102,15 @@ class Site:
     def running(self) -> frozenset[str]:
         return frozenset(self.status.running()) if self.status else frozenset()
 
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The service's, or with the pages alone those of the database."""
+        if self.status:
+            return self.status.metrics
+        from pledgewatch.metrics import Metrics
+
+        return Metrics(self.database, lambda: datetime.now(UTC))
+
     def source_names(self) -> dict[str, str]:
         """The configured sources, id → name."""
         return {source.id: source.label for source in self.settings.sources}
@@ -98,7 +123,10 @@ class Site:
         self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **shown: Any
     ) -> HTMLResponse:
         """A page from `templates/{template}.html.j2`. `section` is the column that it belongs to."""
-        known = {"w": self.words, "language": self.language, "template": template, "site": self, "columns": SECTIONS}
+        who = viewer.get()
+        columns = [name for name in SECTIONS if who and (who.operator or needed(f"/{name}", "GET") == "reader")]
+        known = {"w": self.words, "language": self.language, "template": template, "site": self, "columns": columns}
+        known |= {"viewer": who, "look": look.get()}
         html = _environment().get_template(f"{template}.html.j2").render(known | {"section": ""} | shown)
         return HTMLResponse(html, status, {"Cache-Control": "no-cache", **(headers or {})})
 
@@ -127,6 +155,33 @@ def paging(request: Request, page: int, total: int, size: int) -> Paging:
         address(request, page=min(page - 1, last)) if page > 1 else None,
         address(request, page=page + 1) if page < last else None,
     )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Where a list stands that is walked row by row; `previous` and `next` are addresses or None. `total` is exact
+    unless `more`."""
+
+    previous: str | None
+    next: str | None
+    total: int
+    more: bool
+
+
+def steps(request: Request, found: Slice[Any], ids: Sequence[object]) -> Steps:
+    """The ways on from some rows with these ids."""
+    first, last = (ids[0], ids[-1]) if ids else (None, None)
+    return Steps(
+        address(request, before=first, after=None) if found.previous and ids else None,
+        address(request, after=last, before=None) if found.next and ids else None,
+        min(found.total, COUNTED),
+        found.total > COUNTED,
+    )
+
+
+def place_of(request: Request) -> Place:
+    """Where the query says that the list goes on."""
+    return Place(plain(request, "after"), plain(request, "before"))
 
 
 def address(request: Request, **changed: object) -> str:

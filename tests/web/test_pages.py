@@ -8,13 +8,16 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
+from stock import NOW, add_source
 from web_markup import Markup, read
 from web_samples import BASE, HOSTILE, settings
 
 import pledgewatch.web
+from pledgewatch.settings import parse_settings
 from pledgewatch.web import create_app
 from pledgewatch.web.words import words
 from storage.database import Database
+from storage.sources import SourceState, save_pass
 
 PAGES = (
     *("/", "/events", "/events?baseline=1", "/documents", "/measures", "/sources", "/deliveries"),
@@ -22,6 +25,8 @@ PAGES = (
     *("/documents/1", "/documents/1?version=1", "/documents/2", "/documents/3"),
     *("/documents/1/diff", "/documents/1/diff?from=2&to=1", "/documents/1/diff?from=2&to=2", "/documents/2/diff"),
     *("/measures/m1", "/measures/m3%2F%E5%AE%B6%E5%BA%AD%20%E5%BA%8A%E4%BD%8D", "/measures/m4"),
+    *("/regions", "/regions?q=建设", "/regions?measure=m1", "/regions?measure=m2", "/regions?measure=m5"),
+    *("/subscriptions", "/subscriptions?kinds=subsidy&days=90", "/subscriptions?deliver=never"),
 )
 
 
@@ -62,10 +67,12 @@ def test_hostile_words_are_shown_as_they_are(web: TestClient) -> None:
 def test_protecting_headers(web: TestClient, path: str) -> None:
     headers = web.get(path).headers
     policy = headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "script-src" not in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    # One page has a script, a file of ours.
+    assert ("script-src 'self'" in policy) == ("/diff" in path) and policy.count("script-src") == ("/diff" in path)
     assert "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy and "form-action 'self'" in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_every_link_leads_somewhere(web: TestClient) -> None:
@@ -130,20 +137,33 @@ def shown(web: TestClient, query: str) -> list[int]:
 @pytest.mark.parametrize(
     ("query", "ids"),
     [
-        ("", [7, 6, 5, 4, 3, 2]),
+        ("", [7, 6, 5, 4, 2, 3]),  # 2 and 3 are of one revision, which comes first
         ("type=measure.changed", [3]),
+        ("recipient=养老机构", [4, 3]),
+        ("recipient=火星人", []),
+        ("least=20", [4, 3]),
+        ("least=21", []),
+        ("least=x", [7, 6, 5, 4, 2, 3]),
+        ("since=2026-03-06", [7, 6]),
+        ("until=2026-03-05", [5, 4, 2, 3]),
+        ("since=2026-03-06&until=2026-03-05", []),
+        ("since=2026-03-05&until=2026-03-05", [5, 4, 2, 3]),
+        ("since=0001-01-01&until=9999-12-31", [7, 6, 5, 4, 2, 3]),
+        ("since=%00&until=2026-13-01", [7, 6, 5, 4, 2, 3]),
+        ("measure=m1", [3]),
+        ("measure=m1&least=20&region=云川市&kind=subsidy&recipient=养老机构&source=yunchuan-mzj", [3]),
         ("type=measure.*", [4, 3]),
         ("type=document.*&baseline=1", [6, 2, 1]),
         ("kind=target", [5]),
         ("kind=subsidy", [4, 3]),
         ("region=临海区", [6, 4]),
-        ("source=yunchuan-mzj", [5, 3, 2]),
+        ("source=yunchuan-mzj", [5, 2, 3]),
         ("region=临海区&kind=subsidy", [4]),
         ("region=火星", []),
-        ("type=no.such.type", [7, 6, 5, 4, 3, 2]),
-        ("before=4", [3, 2]),
+        ("type=no.such.type", [7, 6, 5, 4, 2, 3]),
+        ("before=4", [2, 3]),
         ("after=5", [7, 6]),
-        ("before=x&after=%00", [7, 6, 5, 4, 3, 2]),
+        ("before=x&after=%00", [7, 6, 5, 4, 2, 3]),
     ],
 )
 def test_log_filters(web: TestClient, query: str, ids: list[int]) -> None:
@@ -172,7 +192,7 @@ def test_log_turns_pages_without_loss(web: TestClient, monkeypatch: pytest.Monke
         found = page(web, path)
         seen += [int(a.rpartition("/")[2]) for a, _ in found.links if re.fullmatch(r"/events/\d+", a)]
         path = next((address for address, rel in found.links if rel == "next"), "")
-    assert seen == [7, 6, 5, 4, 3, 2]
+    assert seen == [7, 6, 5, 4, 2, 3]
     back = page(web, "/events?before=4")
     newer = next(address for address, rel in back.links if rel == "prev")
     assert shown(web, urlsplit(newer).query) == [5, 4]
@@ -200,17 +220,21 @@ def test_event_of_a_conflict_names_the_other_document(web: TestClient) -> None:
     ("query", "titles"),
     [
         ("", ["通知", "关于市政协", "临海区养老机构"]),
-        ("q=养老机构", ["临海区养老机构"]),
+        ("q=养老机构", ["关于市政协", "临海区养老机构"]),
         ("q=云民函[2026]18号", ["关于市政协"]),
         ("q=临政规 〔2025〕 3", ["临海区养老机构"]),
         ("region=云川市", ["关于市政协"]),
         ("source=linhai-gov", ["通知", "临海区养老机构"]),
         ("q=100%25", []),
-        ("page=9", []),
+        ("state=withdrawn", ["通知"]),
+        ("after=3", ["关于市政协", "临海区养老机构"]),
+        ("before=1", ["通知"]),
+        ("after=99&before=%00", ["通知", "关于市政协", "临海区养老机构"]),
     ],
 )
 def test_documents_are_found(web: TestClient, query: str, titles: list[str]) -> None:
-    rows = re.findall(r'<th scope="row"><a href="/documents/\d+">([^<&]+)', web.get(f"/documents?{query}").text)
+    html = re.sub("</?mark>", "", web.get(f"/documents?{query}").text)
+    rows = re.findall(r'<th scope="row"><a href="/documents/\d+">([^<&]+)', html)
     assert len(rows) == len(titles)
     assert all(row.startswith(title) for row, title in zip(rows, titles, strict=True))
 
@@ -236,7 +260,7 @@ def test_document_tells_its_state_and_versions(web: TestClient) -> None:
         "下载存档",
     ):
         assert told in words
-    assert "已撤下 废止" in text(web, "/documents/3")
+    assert "已撤下 自 2026-03-06 09:30 原因：页面已不存在（404） 废止" in text(web, "/documents/3")
     assert "正在显示第 1 版，最新为第 2 版" in text(web, "/documents/1?version=1")
 
 
@@ -245,27 +269,43 @@ def test_document_tells_its_state_and_versions(web: TestClient) -> None:
 
 def test_difference_shows_measures_first_then_the_text(web: TestClient) -> None:
     words = text(web, "/documents/1/diff")
-    assert "养老机构建设补贴 补贴 改 5000元/张 6000元/张 第 1 处" in words
+    assert "养老机构建设补贴 补贴 调整 5000元/张 6000元/张 第 1 处" in words
     assert words.index("变动的指标") < words.index("正文的变动")
     html = web.get("/documents/1/diff").text
     assert re.search(
-        r"<del>(<span[^>]*>删去 </span>)5000元/张</del><ins>(<span[^>]*>新增 </span>)6000元/张</ins>", html
+        r"<del>(<span[^>]*>删去 </span>)<strong[^>]*>5000元/张</strong></del>"
+        r"<ins>(<span[^>]*>新增 </span>)<strong[^>]*>6000元/张</strong></ins>",
+        html,
     )
 
 
-def test_difference_tells_what_moved(web: TestClient) -> None:
+def test_difference_tells_what_moved_and_where_to(web: TestClient) -> None:
     moved = re.findall(
-        r"⇅ (移走|移来)，文字未改</span>\s*<(?:del|ins)><[^>]*>[^<]*</span>([^<]*)<", web.get("/documents/1/diff").text
+        r'⇅ (移走|移来)，文字未改 <a href="#change-(\d)">[^<]*</a></span>\s*<(?:del|ins)><[^>]*>[^<]*</span>([^<]*)<',
+        web.get("/documents/1/diff").text,
     )
     sentence = "补贴由区财政先行垫付，市财政按年度结算。"
-    assert [way for way, words in moved if words.strip() == sentence] == ["移走", "移来"]
+    assert moved == [("移走", "2", sentence), ("移来", "1", sentence)]
+
+
+@pytest.mark.parametrize("view", ["inline", "sides", "no-such-view"])
+def test_difference_shows_both_views(web: TestClient, view: str) -> None:
+    found = page(web, f"/documents/1/diff?view={view}")
+    assert found.faults == []
+    assert {"/versions/1/raw", "/versions/2/raw"} <= {address for address, _ in found.links}
+    html = web.get(f"/documents/1/diff?view={view}").text
+    columns = re.findall(r'<div class="two">(.*?)</div>\s*</div>', html, re.S)
+    assert len(columns) == (3 if view == "sides" else 0)
+    for column in columns:
+        old, new = column.split('<div class="run">')[1:]
+        assert "<ins>" not in old and "<del>" not in new
 
 
 def test_difference_leads_from_change_to_change(web: TestClient) -> None:
     found = page(web, "/documents/1/diff")
     changes = [id_ for id_ in found.ids if re.fullmatch(r"change-\d+", id_)]
-    assert changes == ["change-1", "change-2"]
-    assert {"#change-1", "#change-2"} <= {address for address, _ in found.links}
+    assert changes == ["change-1", "change-2", "change-3"]
+    assert {"#change-1", "#change-2", "#change-3"} <= {address for address, _ in found.links}
     assert found.tags["details"] >= 1  # what is the same is folded, not lost
 
 
@@ -273,9 +313,9 @@ def test_difference_holds_the_whole_of_both_texts(web: TestClient) -> None:
     from web_samples import FIRST, SECOND
 
     html = web.get("/documents/1/diff").text
-    body = html[html.index('class="text difference"') :]
+    body = html[html.index('class="text difference inline"') :]
     body = re.sub(
-        r'<span class="(?:heard|tag)">[^<]*</span>|<div class="jump">.*?</div>|<summary>.*?</summary>',
+        r'<span class="(?:heard|tag)">.*?</span>|<div class="jump">.*?</div>|<summary>.*?</summary>',
         "",
         body,
         flags=re.S,
@@ -310,12 +350,13 @@ def test_measures_of_withdrawn_documents_say_so(web: TestClient) -> None:
 
 
 def test_measure_over_time_keeps_what_was_edited_away(web: TestClient) -> None:
-    words = text(web, "/measures/m1")
+    words = text(web, "/measures/m1").partition("历次数字 按文件发布先后")[2]  # the table, not the plot
     assert words.index("已被新版本取代") < words.index("5000元/张") < words.index("6000元/张")
     links = dict(page(web, "/measures/m1").links)
     assert any(a.startswith("/documents/1?version=1#f") for a in links)
     # What both versions say stands once.
-    assert text(web, "/measures/m2").count("51.6%") == 2  # figure and sentence
+    table = text(web, "/measures/m2").partition("历次数字 按文件发布先后")[2]
+    assert table.count("51.6%") == 2  # figure and sentence
 
 
 # --- sources and deliveries -----------------------------------------------------------------------------------
@@ -328,12 +369,32 @@ def test_sources_put_what_is_ill_first(web: TestClient) -> None:
     assert "2026-03-05 11:30" in words  # the next pass, in the service's zone
 
 
+def test_many_sources_come_a_page_at_a_time(empty: Database) -> None:
+    tables = "".join(f'[[sources]]\nid = "s{n:03}"\nurl = "https://s{n}.example.gov.cn/"\n' for n in range(120))
+    web = TestClient(create_app(parse_settings(tables, environ={}), empty), base_url=BASE)
+    with empty.begin() as conn:
+        add_source(conn, "s077")
+        save_pass(conn, SourceState("s077", "https://s77.example.gov.cn/", state="failing", last_pass_at=NOW))
+    seen: list[str] = []
+    path = "/sources"
+    while path:
+        html = web.get(path).text
+        seen += re.findall(r'<span class="meta">(s\d+)', html)
+        path = next((address for address, rel in read(html).links if rel == "next"), "")
+    assert len(seen) == len(set(seen)) == 120 and seen[0] == "s077"
+    asked = web.get("/sources?asked=s119").text
+    assert re.findall(r'<span class="meta">(s\d+)', asked)[:2] == ["s119", "s077"]
+
+
 def test_sources_say_what_is_at_work(filled: Database) -> None:
     class Service:
         settings = settings()
 
         def running(self) -> tuple[str, ...]:
             return ("linhai-gov",)
+
+        def seconds_since_tick(self) -> float:
+            return 0.5
 
     web = TestClient(create_app(settings(), filled, Service()), base_url=BASE)
     assert "⊘ 受阻 正在读取" in text(web, "/sources")
