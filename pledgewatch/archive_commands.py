@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from pledgewatch.console import (
     count,
     load,
     open_archive,
+    plain,
     print_json,
     print_lines,
     reading,
@@ -27,6 +28,7 @@ from pledgewatch.console import (
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from pledgewatch.settings import Settings
     from storage.documents import StoredDocument, StoredVersion
 
 DocumentArgument = Annotated[str, typer.Argument(metavar="DOC", help="A document's id, address or 文号.")]
@@ -43,24 +45,6 @@ def find(conn: sa.Connection, wanted: str) -> StoredDocument:
         listed = "; ".join(f"{d.id} {d.title} ({d.publisher or d.source})" for d in found)
         stop(f'"{wanted}" names {len(found)} documents, take an id: {listed}')
     return found[0]
-
-
-def document_row(document: StoredDocument) -> dict[str, Any]:
-    return {
-        "id": document.id,
-        "source": document.source,
-        "title": document.title,
-        "url": document.url,
-        "doc_number": document.doc_number,
-        "index_number": document.index_number,
-        "publisher": document.publisher,
-        "region": document.region,
-        "published_on": document.published_on.isoformat() if document.published_on else None,
-        "state": document.state,
-        "status": document.status,
-        "first_seen_at": document.first_seen_at.isoformat(),
-        "last_seen_at": document.last_seen_at.isoformat(),
-    }
 
 
 @app.command()
@@ -81,7 +65,7 @@ def documents(
     with reading(settings) as conn:
         found = list_documents(conn, source=source, region=region, title=title)
         if json_:
-            print_lines(document_row(d) for d in found)
+            print_lines(document.to_json() for document in found)
             return
     from pledgewatch.terminal import show_documents
 
@@ -98,19 +82,7 @@ def history(doc: DocumentArgument, json_: JsonOption = False, config: ConfigOpti
         document = find(conn, doc)
         lines = versions_of(conn, document.id)
     if json_:
-        print_lines(
-            {
-                "document": document.id,
-                "version": line.number,
-                "created_at": line.created_at.isoformat(),
-                "fetched_at": line.fetched_at.isoformat(),
-                "title": line.title,
-                "status": line.status,
-                "measures": line.statements,
-                "baseline": line.baseline,
-            }
-            for line in lines
-        )
+        print_lines(line.to_json(document.id) for line in lines)
         return
     from pledgewatch.terminal import show_history
 
@@ -239,10 +211,13 @@ def _decide(config: str | None, first: str, second: str, *, same: bool) -> None:
     from pledgewatch.linking import DecisionError, merge_measures, split_measure
     from pledgewatch.work import utc_now
     from storage.errors import StorageError
+    from storage.threads import list_tracked
 
     try:
         with open_archive(settings).begin() as conn:
+            names = {t.id: t.name for t in list_tracked(conn)}
             if same:
+                _refuse_to_lose(settings, first, second)
                 moved = merge_measures(conn, first, second, utc_now())
             else:
                 moved = split_measure(conn, settings, first, find(conn, second), utc_now())
@@ -250,7 +225,17 @@ def _decide(config: str | None, first: str, second: str, *, same: bool) -> None:
         stop(str(error))
     except StorageError as error:
         stop(str(error), EXIT_FAILED)
-    print(f"{count(moved, 'statement')} moved")
+    told = f"{count(moved, 'statement')} moved"
+    print(plain(f"{told} from {names[second]} ({second}) to {names[first]} ({first})") if same else told)
+
+
+def _refuse_to_lose(settings: Settings, keep: str, other: str) -> None:
+    """A measure that the configuration names comes back with every pass: it is the one to keep."""
+    named = {table.id for table in settings.tracked}
+    if keep in named and other in named and keep != other:
+        stop(f'[[tracked]] names both "{keep}" and "{other}"; take one of the two tables out first')
+    if other in named and keep != other:
+        stop(f'[[tracked]] names "{other}", so it has to stay; swap the order: measures merge {other} {keep}')
 
 
 @app.command()
@@ -309,16 +294,22 @@ def deliveries_retry(
     """Send a delivery again that failed or waits; it goes out with the next `check` or within seconds of `run`."""
     from pledgewatch.work import utc_now
     from storage.errors import StorageError
-    from storage.outbox import retry
+    from storage.outbox import delivery_by_id, retry
+    from storage.readers import left_places
 
     database = open_archive(load(config))
     try:
         with database.begin() as conn:
+            wanted = delivery_by_id(conn, id_)
+            if wanted is None:
+                stop(f"there is no delivery {id_}; `pledgewatch deliveries` lists them")
+            if (wanted.subscriber, wanted.channel) in left_places(conn):
+                stop(f"the reader of delivery {id_} has unsubscribed; `pledgewatch subscribers resume` undoes that")
             queued = retry(conn, id_, utc_now())
     except StorageError as error:
         stop(str(error), EXIT_FAILED)
     if not queued:
-        stop(f"delivery {id_} was sent already, or there is none; `pledgewatch deliveries` lists them")
+        stop(f"delivery {id_} was sent already; it is not sent twice")
     print(f"delivery {id_} is queued again")
 
 

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from notify.sending import Tally
 from pledgewatch.logs import configure_logs
@@ -16,6 +17,7 @@ from pledgewatch.terminal import Progress, show_report
 from pledgewatch.work import Workshop
 from storage.database import Database
 from storage.errors import StorageError
+from storage.sources import source_states
 
 
 def check_sources(settings: Settings, database: Database, ids: Sequence[str], *, as_json: bool) -> int:
@@ -41,27 +43,34 @@ def check_sources(settings: Settings, database: Database, ids: Sequence[str], *,
 async def _check(settings: Settings, database: Database, chosen: Sequence[Source], as_json: bool) -> int:
     failed = False
     async with Workshop(settings, database) as workshop:
+        with database.read() as conn:
+            first = {state.id for state in source_states(conn) if state.baseline_at is None}
         with Progress(len(chosen), ", ".join(source.id for source in chosen)) as progress:
-            waiting = [source.id for source in chosen]
-            passes = [asyncio.create_task(_pass(workshop, source)) for source in chosen]
+            waiting = {source.id: source.id for source in chosen}
+
+            def counted(source: str, done: int, of: int) -> None:
+                waiting[source] = f"{source} {done}/{of}"
+                progress.advance(", ".join(waiting.values()), by=0)
+
+            passes = [asyncio.create_task(_pass(workshop, s, partial(counted, s.id))) for s in chosen]
             for done in asyncio.as_completed(passes):
                 report = await done
-                waiting.remove(report.source)
-                progress.advance(", ".join(waiting))
+                del waiting[report.source]
+                progress.advance(", ".join(waiting.values()))
                 failed |= not report.ok
                 with progress.aside():
                     if as_json:
                         print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
                     else:
-                        show_report(report)
+                        show_report(report, baseline=report.source in first)
         tally = await workshop.post.deliver()
     _tell_deliveries(tally)
     return 1 if failed or tally.dead or tally.retrying else 0
 
 
-async def _pass(workshop: Workshop, source: Source) -> PassReport:
+async def _pass(workshop: Workshop, source: Source, counted: Callable[[int, int], None]) -> PassReport:
     try:
-        return await pass_over(workshop.pipeline, source)
+        return await pass_over(workshop.pipeline, source, counted)
     except StorageError as error:
         return PassReport(source.id, ok=False, failed=1, error=f"storage: {error}")
 

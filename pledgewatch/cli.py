@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pledgewatch import archive_commands, source_commands
+from pledgewatch import access_commands, archive_commands, source_commands, storage_commands, subscriber_commands
 from pledgewatch.console import (
     EXIT_FAILED,
     ConfigOption,
@@ -27,7 +28,10 @@ from pledgewatch.console import (
     stop,
 )
 
-__all__ = ["archive_commands", "main", "source_commands"]
+if TYPE_CHECKING:
+    from pledgewatch.settings import Settings
+
+__all__ = ["access_commands", "archive_commands", "main", "source_commands", "storage_commands", "subscriber_commands"]
 
 
 def _version(asked: bool) -> None:
@@ -66,19 +70,40 @@ def demo(
 
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="With shared work (workers.engine): schedule, crawl, deliver or web; may be repeated (all)."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
     """The daemon: watches, delivers, serves the web pages.
 
-    SIGTERM and SIGINT end it within 10 seconds, SIGHUP reloads the configuration. One daemon works on a database.
+    SIGTERM and SIGINT end it within 10 seconds, SIGHUP reloads the configuration. One daemon works on a database,
+    unless the work is shared.
     """
     # While the program is still loading there is nothing to bring to an end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = load(config)
+    if settings.workers.engine == "procrastinate":
+        _share_work(settings, config, role)
+    if role:
+        stop('--role is for shared work: set engine = "procrastinate" in [workers]')
     from pledgewatch.daemon import run_daemon
 
     raise typer.Exit(run_daemon(settings, config, open_archive(settings)))
+
+
+def _share_work(settings: Settings, config: str | None, role: list[str] | None) -> NoReturn:
+    if not find_spec("procrastinate"):
+        stop('workers.engine = "procrastinate" needs an extra: pip install "pledgewatch[workers]"')
+    from pledgewatch.workers import ROLES, run_workers
+
+    if unknown := sorted({*(role or ())} - {*ROLES}):
+        stop(f"no role {', '.join(unknown)}; there are: {', '.join(ROLES)}")
+    raise typer.Exit(run_workers(settings, config, open_archive(settings), role or ROLES))
 
 
 @app.command()
@@ -163,7 +188,8 @@ def _extract_one(name: str) -> dict[str, Any]:
     try:
         document = read_local_file(body, "stdin" if name == "-" else name)
     except UnreadableFile as error:
-        raise ReadingError(f"{name}: {error}") from error
+        told = str(error).removeprefix(f"{Path(name).name}: ")  # readers know a file by its last name
+        raise ReadingError(f"{name}: {told}") from error
     for warning in document.warnings:
         complain(f"{name}: {warning}")
     measures = measure(document).measures
@@ -215,9 +241,8 @@ def config_check(config: ConfigOption = None) -> None:
     for source in settings.sources:
         if (other := first.setdefault(normal_address(source.url), source.id)) != source.id:
             complain(f'hint: sources "{other}" and "{source.id}" have the same address')
-    host = settings.web.address[0]
-    if host != "localhost" and host != "::1" and not host.startswith("127."):
-        complain("hint: web.listen: the pages have no login and are served on loopback only")
+    if settings.web.needs_login and not settings.web.encrypted:
+        complain("hint: web: passwords cross the network readable; put a proxy with TLS before it, name it in base_url")
     print(
         f"configuration is right: {count(len(settings.sources), 'source')}, "
         f"{count(len(settings.tracked), 'tracked measure')}, {count(len(settings.subscribers), 'subscriber')}"

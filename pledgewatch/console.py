@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -27,8 +28,8 @@ LARGEST = 2**63 - 1  # what a database can hold as a number
 
 #: As people meet them: try, run, read files, configure, look into the archive.
 _ORDER = (
-    *("demo", "run", "check", "web", "extract", "links", "sources", "subscribers", "config"),
-    *("documents", "history", "diff", "measures", "events", "deliveries", "export"),
+    *("demo", "run", "check", "web", "extract", "links", "sources", "subscribers", "users", "tokens", "config"),
+    *("documents", "history", "diff", "measures", "events", "deliveries", "export", "reread", "storage"),
 )
 
 
@@ -75,13 +76,27 @@ def _with_config(config: ConfigOption = None) -> None:
 
 
 sources_app = _group("sources", "The watched pages: list, test, add.")
-subscribers_app = _group("subscribers", "Who is told of what: list, test.")
+subscribers_app = _group("subscribers", "Who is told of what: list, test, renew, resume.")
 config_app = _group("config", "The configuration file.")
+users_app = _group("users", "Who may log in to the web pages: add, list, remove, password.")
+tokens_app = _group("tokens", "What lets programs in: add, list, remove.")
+storage_app = _group("storage", "The archive as a whole: stats, verify, prune, copy.")
+
+
+# Controls, and marks that turn the direction of what follows them: tab and line feed stay.
+_STEERING = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+)
+
+
+def plain(text: str) -> str:
+    """Text of others as it stands: it must not move the reader's cursor, nor read otherwise than it is."""
+    return text.translate(_STEERING)
 
 
 def complain(message: str) -> None:
     """A line for the operator, on standard error."""
-    print(f"pledgewatch: {message}", file=sys.stderr)
+    print(f"pledgewatch: {plain(message)}", file=sys.stderr)
 
 
 def count(number: int, thing: str) -> str:
@@ -116,12 +131,37 @@ def open_archive(settings: Settings) -> Database:
         stop(str(error))
 
 
-@contextmanager
-def reading(settings: Settings) -> Iterator[sa.Connection]:
-    """A read transaction on the configured archive; ends the command with status 1 where it cannot be read."""
+def is_there(settings: Settings) -> bool:
+    """Whether the archive was begun: SQLite would make an empty file where there is none."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(settings.storage.url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").expanduser().exists()
+
+
+def _nothing_yet(settings: Settings) -> Database:
+    from sqlalchemy.engine import make_url
+
+    from storage.database import empty_database, make_engine
     from storage.errors import StorageError
 
-    database = open_archive(settings)
+    try:
+        make_engine(settings.storage.url).dispose()  # that the folder is missing too is a mistake
+    except StorageError as error:
+        stop(str(error))
+    complain(f"there is no archive at {make_url(settings.storage.url).database} yet; `check` or `run` makes one")
+    return empty_database()
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[sa.Connection]:
+    """A read transaction on the configured archive; ends the command with status 1 where it cannot be read.
+
+    Looking makes no archive: where none was begun, that is told, and there is nothing to find.
+    """
+    from storage.errors import StorageError
+
+    database = open_archive(settings) if is_there(settings) else _nothing_yet(settings)
     try:
         with database.read() as conn:
             yield conn

@@ -1,51 +1,45 @@
 """The daemon: one process that schedules, crawls, compares, delivers and serves the pages.
 
 A few ticks do the work; none of them knows the others. What is due stands in the database, so a restart goes on
-from what was committed and a clock that jumps only makes things due earlier or later.
+from what was committed. A clock that is set forward makes things due earlier; where it is set back, what was planned by
+the old one is brought back as well (`storage.clock`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from typing import Any
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
-from pledgewatch import holders
-from pledgewatch.deadlines import look_at_calendar
+from pledgewatch import holders, posting
 from pledgewatch.logs import configure_logs
 from pledgewatch.passes import pass_over
-from pledgewatch.settings import ConfigError, Settings, Source, load_settings
+from pledgewatch.pipeline import Fetches
+from pledgewatch.service import (
+    CALENDAR_SECONDS,
+    LEASE,
+    LEASE_SECONDS,
+    REST,
+    TICK_SECONDS,
+    WORK_ENDS_SECONDS,
+    Service,
+)
+from pledgewatch.settings import Settings, Source
 from pledgewatch.web import WebError, serving
 from pledgewatch.work import Workshop, utc_now
 from storage import leases, sources
+from storage.clock import TOLERANCE, set_back
 from storage.database import Database
 from storage.errors import StorageError
 
 log = structlog.get_logger(__name__)
 
-LEASE = "daemon"
-LEASE_SECONDS = 60.0
-TICK_SECONDS = 1.0
-STOP_SECONDS = 8.0  # the contract gives ten; two are left for the process to end
-WORK_ENDS_SECONDS = 3.0  # for messages under way to be recorded as sent, and passes to let go
 PASSES_AT_ONCE = 100  # a pass that waits for a slow site costs little; the fetcher bounds what is under way
-CALENDAR_HOUR = 6  # deadlines are looked at once a day, before people are at their desks
-REST = timedelta(minutes=5)  # for a source whose pass could not be recorded: it stays due and would spin
-
-#: Tables that live in what is built at the start: the fetcher, the database, the web server.
-_FIXED_TABLES = ("storage", "web", "crawl")
 
 
 def run_daemon(settings: Settings, config: str | None, database: Database) -> int:
@@ -60,8 +54,8 @@ def run_daemon(settings: Settings, config: str | None, database: Database) -> in
         return 2
 
 
-class Daemon:
-    """The running service. `clock` is injected by tests."""
+class Daemon(Service):
+    """The running service. `clock` and `fetcher` are injected by tests."""
 
     def __init__(
         self,
@@ -69,17 +63,13 @@ class Daemon:
         config: str | None,
         database: Database,
         clock: Callable[[], datetime] = utc_now,
+        fetcher: Fetches | None = None,
     ) -> None:
-        self.settings, self.config, self.database, self.clock = settings, config, database, clock
-        self.holder = holders.this_process()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = asyncio.Event()
-        self._sending = asyncio.Lock()
-        self._asked_to_stop = self._asked_to_reload = False
+        super().__init__(settings, config, database, clock)
+        self._fetcher = fetcher
+        self._latest = clock()  # by the wall clock, as it was last seen
         self._passes: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, datetime] = {}
-        self._workshop: Workshop | None = None
-        self._lost_lease = False
 
     async def run(self) -> int:
         """The service from start to end; its exit status. Raises WebError and StorageError where it cannot start."""
@@ -93,25 +83,23 @@ class Daemon:
             async with AsyncExitStack() as stack:
                 await self._start(stack)
                 await self._until_asked()
-                self._stopping.set()
                 log.info("stopping", passes=sorted(self._passes))
                 await asyncio.gather(self._end_passes(), self._end_sending())
         finally:
             with suppress(StorageError):
                 leases.release(self.database, LEASE, self.holder)
         log.info("stopped")
-        return 2 if self._lost_lease else 0
-
-    async def _until_asked(self) -> None:
-        if not self._asked_to_stop:  # it may have been while the service was being built
-            await self._stopping.wait()
+        return self.status
 
     async def _start(self, stack: AsyncExitStack) -> None:
         listen = await stack.enter_async_context(serving(self.settings, self.database, status=self))
-        self._workshop = await stack.enter_async_context(Workshop(self.settings, self.database, self.clock))
-        scheduler = self._scheduler()
-        scheduler.start()
-        stack.callback(scheduler.shutdown, wait=False)
+        workshop = Workshop(self.settings, self.database, self.clock, metrics=self.metrics, fetcher=self._fetcher)
+        self._workshop = await stack.enter_async_context(workshop)
+        with self.database.begin() as conn:  # what shared work left when it was given up
+            sources.free(conn, sources.jobs_at_work(conn))
+        self._bring_back_plans()
+        self._begin_ticks()
+        stack.push_async_callback(self.ticks.stop)
         log.info("started", sources=len(self.settings.sources), pages=listen, database=self.database.where)
         if self._asked_to_reload:
             self.reload()
@@ -120,46 +108,29 @@ class Daemon:
         """The ids of the sources that a pass is at work on."""
         return tuple(self._passes)
 
+    def seconds_since_tick(self) -> float:
+        """How long ago the daemon last looked for passes, and renewed its lease, without an error."""
+        if self._workshop is None:
+            return 0.0
+        looked, renewed = map(self.ticks.seconds_since, (self.start_due_passes.__name__, self.renew_lease.__name__))
+        return max(looked, renewed - LEASE_SECONDS / 4)
+
     # --- ticks ---
 
-    def _scheduler(self) -> AsyncIOScheduler:
-        scheduler = AsyncIOScheduler(timezone=self.settings.service.zone)
-        ticks: list[tuple[Callable[[], Awaitable[None]], Any]] = [
-            (self.start_due_passes, IntervalTrigger(seconds=TICK_SECONDS)),
-            (self.deliver, IntervalTrigger(seconds=TICK_SECONDS)),
-            (self.renew_lease, IntervalTrigger(seconds=LEASE_SECONDS / 4)),
-            (self.look_at_calendar, CronTrigger(hour=CALENDAR_HOUR, timezone=self.settings.service.zone)),
-        ]
-        for tick, trigger in ticks:
-            scheduler.add_job(
-                self._guarded(tick),
-                trigger,
-                id=tick.__name__,
-                next_run_time=datetime.now(self.settings.service.zone),
-                misfire_grace_time=None,
-                coalesce=True,
-                max_instances=1,
-            )
-        return scheduler
-
-    def _guarded(self, tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """A tick that fails says so and comes again: a full disk must not end the service."""
-
-        async def guarded() -> None:
-            if self._stopping.is_set():
-                return
-            try:
-                await tick()
-            except StorageError as error:
-                log.error("storage", tick=tick.__name__, error=str(error))
-            except Exception:
-                log.exception("bug", tick=tick.__name__)
-
-        return guarded
+    def _begin_ticks(self) -> None:
+        self.ticks.every(TICK_SECONDS, self.start_due_passes)
+        self.ticks.every(TICK_SECONDS, self.deliver)
+        self.ticks.every(LEASE_SECONDS / 4, self.renew_lease)
+        self.ticks.every(CALENDAR_SECONDS, self.look_at_calendar)
 
     async def start_due_passes(self) -> None:
         """Start a pass over each source that is due and not being passed over already."""
         now = self.clock()
+        if now < self._latest - TOLERANCE:
+            self._bring_back_plans()
+        self._latest = now
+        if self._stopping.is_set():
+            return
         with self.database.read() as conn:
             due = sources.due_sources(conn, now)
         for source_id in due:
@@ -175,9 +146,17 @@ class Daemon:
     def _ended(self, source_id: str, task: asyncio.Task[None]) -> None:
         self._passes.pop(source_id, None)
 
+    def _bring_back_plans(self) -> None:
+        """What was planned by a clock that ran ahead would else come only when this one has caught up."""
+        with self.database.begin() as conn:
+            ahead = set_back(conn, self.clock(), posting.LEASE_SECONDS)
+        if ahead:
+            log.warning("the clock was set back", seconds=round(ahead.total_seconds()))
+            self._resting.clear()
+
     async def _pass(self, source: Source) -> None:
         try:
-            await pass_over(self.workshop.pipeline, source)
+            self.metrics.passed(await pass_over(self.workshop.pipeline, source))
         except StorageError as error:
             log.error("storage", source=source.id, error=str(error))
             self._resting[source.id] = self.clock() + REST
@@ -185,20 +164,11 @@ class Daemon:
             log.exception("bug", source=source.id)
             self._resting[source.id] = self.clock() + REST
 
-    async def deliver(self) -> None:
-        """Send what is due."""
-        async with self._sending:
-            await self.workshop.post.deliver()
-
-    async def look_at_calendar(self) -> None:
-        """Tell of targets whose deadline is near or has passed."""
-        await asyncio.to_thread(look_at_calendar, self.settings, self.database, self.clock())
-
     async def renew_lease(self) -> None:
         """Stay the one daemon of the database; stop where another has become it."""
         if not leases.renew(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock()):
             log.error("another daemon has taken the database over", database=self.database.where)
-            self._lost_lease = True
+            self.status = 2
             self._stopping.set()
 
     def _take_lease(self) -> bool:
@@ -211,56 +181,6 @@ class Daemon:
         leases.release(self.database, LEASE, holder)
         return leases.acquire(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock())
 
-    # --- signals ---
-
-    def catch_signals(self) -> None:
-        """From now on signals ask; none kills. Plain handlers, because they run even while the loop is busy."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask_to_stop)
-        signal.signal(signal.SIGHUP, lambda *_: self._soon(self.reload))
-
-    def _ask_to_stop(self, *_: object) -> None:
-        if not self._asked_to_stop:
-            self._asked_to_stop = True
-            last_resort = threading.Timer(STOP_SECONDS, self._end_at_once)
-            last_resort.daemon = True
-            last_resort.start()
-        self._soon(self._stopping.set)
-
-    def _soon(self, call: Callable[[], None]) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(call)
-
-    def _end_at_once(self) -> None:
-        """What still runs holds no transaction open that matters: uncommitted work is done again after a start."""
-        log.warning("ended with work under way", passes=sorted(self._passes))
-        sys.stderr.flush()
-        os._exit(2 if self._lost_lease else 0)
-
-    def reload(self) -> None:
-        """Read the configuration again. A bad one is refused and told; the old one stays."""
-        if self._workshop is None:  # still starting: once it has, it reads again what may have changed meanwhile
-            self._asked_to_reload = True
-            return
-        try:
-            settings = load_settings(self.config)
-        except ConfigError as error:
-            log.error("configuration refused, the old one stays", file=error.path, problems=error.problems)
-            return
-        fixed = [name for name in _FIXED_TABLES if getattr(settings, name) != getattr(self.settings, name)]
-        if fixed:
-            log.warning("these tables change only with a restart", tables=fixed)
-        settings = settings.model_copy(update={name: getattr(self.settings, name) for name in fixed})
-        try:
-            self.workshop.use(settings)
-        except StorageError as error:
-            log.error("configuration not taken over, the old one stays", error=str(error))
-            for part in (self.workshop, self.workshop.pipeline, self.workshop.post):
-                part.settings = self.settings
-            return
-        self.settings = settings
-        log.info("configuration reloaded", sources=len(settings.sources), subscribers=len(settings.subscribers))
-
     # --- the end ---
 
     async def _end_passes(self) -> None:
@@ -270,15 +190,3 @@ class Daemon:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=WORK_ENDS_SECONDS)
-
-    async def _end_sending(self) -> None:
-        """A message that went out and was not recorded would go out again after the restart."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WORK_ENDS_SECONDS), self._sending:
-                pass
-
-    @property
-    def workshop(self) -> Workshop:
-        """What passes and deliveries work with."""
-        assert self._workshop is not None, "the daemon has not been started"
-        return self._workshop

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from monitors.rules import Promise, calendar_events
 from monitors.threads import Statement
+from notify.subscriptions import occasions
 from pledgewatch import queueing
 from pledgewatch.settings import Settings
 from storage import documents, events, threads
@@ -32,8 +33,8 @@ def look_at_calendar(settings: Settings, database: Database, now: datetime) -> l
         ]
         found = calendar_events(today, now, promises, _reported(known), language=settings.service.language)
         recorded = events.record_events(conn, found)
-        for event in recorded:
-            queueing.queue_messages(conn, settings, [event], now)
+        for occasion in occasions(recorded):
+            queueing.queue_messages(conn, settings, occasion, now)
     return recorded
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from pledgewatch import queueing
+from pledgewatch.hours import is_open, opening
 from pledgewatch.settings import Settings, Source
 from storage import captures, events, sources
 from storage.records import Event
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pledgewatch.pipeline import Pipeline
 
 FAILURES_TOLD = 3  # failed passes in a row before an operator hears of them: a server may have a bad hour
+#: How long a server that called a changed page unchanged is asked for everything in full.
+DISTRUST = timedelta(days=30)
 DRIFTED_ROWS = 3  # a list that yielded at least so many and now yields none has changed its layout
 
 
@@ -27,6 +30,7 @@ _WORDS = {
         "failing": "来源「{name}」连续{failures}次访问失败：{reason}",
         "blocked": "来源「{name}」被拦截：{reason}",
         "drifted": "来源「{name}」的列表原有{rows}条，现在一条也读不出：{reason}",
+        "lied": "来源「{name}」的服务器对已修改的页面仍答“未修改”（304）：{url}。此后每次完整读取，不再依赖该应答",
         "ok": "来源「{name}」已恢复正常",
         "none": "版式可能已改，请用 pledgewatch sources test {id} 查看",
     },
@@ -34,6 +38,8 @@ _WORDS = {
         "failing": "Source “{name}” failed {failures} times in a row: {reason}",
         "blocked": "Source “{name}” is blocked: {reason}",
         "drifted": "The list of source “{name}” gave {rows} rows and now gives none: {reason}",
+        "lied": "The server of source “{name}” calls a changed page unchanged (304): {url}. From now on its pages are "
+        "fetched in full every time",
         "ok": "Source “{name}” works again",
         "none": "its layout may have changed; see pledgewatch sources test {id}",
     },
@@ -54,6 +60,8 @@ def finish_pass(pipeline: Pipeline, source: Source, listing: Listing, report: Pa
         if after.baseline_at and not before.baseline_at:
             captures.end_baseline(conn, source.id)
         told = [_event(pipeline.settings, source, after, reason, now)] if after.state != before.state else []
+        if report.lied and not is_distrusted(before, now):
+            told.append(_lie(pipeline.settings, source, report.lied, now))
         recorded = events.record_events(conn, told)
         queueing.queue_messages(conn, pipeline.settings, recorded, now)
     return len(recorded)
@@ -78,6 +86,11 @@ def judge(before: SourceState, listing: Listing, report: PassReport) -> Judgemen
     if before.productive_items >= DRIFTED_ROWS and listing.rows == 0 and not listing.is_document:
         return Judgement("drifted")
     return Judgement("ok")
+
+
+def is_distrusted(state: SourceState, now: datetime) -> bool:
+    """Whether the source's server was found lately to call changed pages unchanged: its 304s are not asked for."""
+    return state.lied_at is not None and now - state.lied_at < DISTRUST
 
 
 def _any_good(report: PassReport) -> bool:
@@ -107,21 +120,41 @@ def _after(
         productive_items=listing.rows or before.productive_items,
         last_error=report.error or judged.reason or None,
         cms=listing.cms or before.cms,
+        lied_at=now if report.lied else before.lied_at,
     )
 
 
 def next_pass(source: Source, now: datetime, settings: Settings) -> datetime:
-    """When a source is due again, in UTC. Sources with one rhythm are spread over a tenth of it."""
+    """When a source is due again, in UTC and in its hours. Sources with one rhythm are spread over a tenth of it."""
+    return within_hours(source, _next_turn(source, now, settings), settings)
+
+
+def within_hours(source: Source, due: datetime, settings: Settings) -> datetime:
+    """`due`, or where that is outside of the source's hours, soon after they begin."""
+    zone, hours = settings.service.zone, source.open_hours
+    if not hours or is_open(hours, due, zone):
+        return due
+    opens = opening(hours, due, zone)
+    # Spread as well: else every source with office hours would be asked at eight o'clock sharp.
+    later = opens + source.every * 0.1 * _share(source)
+    return later if is_open(hours, later, zone) else opens
+
+
+def _share(source: Source) -> float:
+    """A number from 0 to 1 that is the source's own."""
+    return crc32(source.id.encode()) % 1000 / 1000
+
+
+def _next_turn(source: Source, now: datetime, settings: Settings) -> datetime:
     if source.cron is None:
-        spread = (crc32(source.id.encode()) % 1000 / 1000 - 0.5) * 0.1
-        return now + source.every * (1 + spread)
+        return now + source.every * (1 + (_share(source) - 0.5) * 0.1)
     from apscheduler.triggers.cron import CronTrigger
 
     fire = CronTrigger.from_crontab(source.cron, settings.service.zone).get_next_fire_time(None, now)
     return fire.astimezone(UTC) if fire else now + source.every
 
 
-# What a verdict's code says in a reader's words; the code and the server's own words follow in brackets.
+# What a verdict's code says in a reader's words.
 _CAUSES = {
     "challenge": "被防护页拦截",
     "forbidden": "被拒绝访问",
@@ -139,22 +172,49 @@ _CAUSES = {
     "dns": "域名无法解析",
     "tls": "安全连接失败",
     "robots": "网站不允许程序访问（robots.txt）",
+    "incomplete": "网页未能完整加载",
+    "browser": "浏览器无法使用",
+    "pattern": "标题规则无法匹配",
+    "client-error": "服务器不接受请求",
+    "error-page": "网站出错",
+    "api-error": "接口出错",
+    "truncated": "内容不完整",
+    "undecodable": "文字无法辨认",
+    "mojibake": "文字无法辨认",
 }
+_FIREWALLS = {
+    "ruishu": "瑞数",
+    "jiasule": "创宇盾",
+    "acw": "阿里云",
+    "cloudflare": "Cloudflare",
+    "captcha": "验证码",
+    "cookie": "Cookie 校验",
+}
+_UNCLEAR = frozenset({"tls", "browser", "incomplete", "pattern"})  # these may be mended, by who knows what failed
 
 
-def _cause(reason: str, language: str) -> str:
-    """A reason such as "list: challenge:ruishu …" for a reader.
+def cause_words(reason: str, language: str) -> str:
+    """A verdict's reason for a reader: the cause, and in brackets what an operator may look up. One that has no
+    known code, and any in English, is told as it is.
 
-    >>> _cause("list: dns: no such host", "zh")
-    '域名无法解析（list: dns: no such host）'
+    >>> cause_words("list: challenge:ruishu 瑞数 script challenge, HTTP 412", "zh")
+    '被防护页拦截（HTTP 412，瑞数）'
     """
     code = next((part for part in re.split(r"[:\s]+", reason) if part in _CAUSES), None)
-    return f"{_CAUSES[code]}（{reason}）" if code and language == "zh" else reason
+    if code is None or language != "zh":
+        return reason
+    facts = re.findall(r"\bHTTP \d{3}\b", reason)[:1]
+    facts += [_FIREWALLS[name] for name in re.findall(r"challenge:(\w+)", reason) if name in _FIREWALLS]
+    facts += [f"网页写着“{said}”" for said in re.findall(r"the page says: (.{1,40})", reason)]
+    if not facts and code in _UNCLEAR:
+        facts = [reason.partition(f"{code}:")[2].strip()]
+    told = "，".join(filter(None, facts))
+    return f"{_CAUSES[code]}（{told}）" if told else _CAUSES[code]
 
 
 def _event(settings: Settings, source: Source, state: SourceState, reason: str, now: datetime) -> Event:
     words = _WORDS[settings.service.language]
-    shown = _cause(reason, settings.service.language) or words["none"].format(id=source.id)
+    shown = cause_words(reason, settings.service.language) or words["none"].format(id=source.id)
     kind = "recovered" if state.state == "ok" else state.state
     summary = words[state.state].format(
         name=source.label, failures=state.failures, reason=shown, rows=state.productive_items, id=source.id
@@ -166,4 +226,17 @@ def _event(settings: Settings, source: Source, state: SourceState, reason: str, 
         key=f"source.{kind}:{source.id}:{now.isoformat()}",
         summary=summary,
         detail={"reason": shown if kind != "recovered" else "", "name": source.label},
+    )
+
+
+def _lie(settings: Settings, source: Source, url: str, now: datetime) -> Event:
+    """What operators hear of a server whose 304s hide changes. The source goes on: its pages are read in full."""
+    summary = _WORDS[settings.service.language]["lied"].format(name=source.label, url=url)
+    return Event(
+        type="source.failing",
+        time=now,
+        source=source.id,
+        key=f"source.failing:{source.id}:304:{now.isoformat()}",
+        summary=summary,
+        detail={"reason": f"304: {url}", "name": source.label},
     )

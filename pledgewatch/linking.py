@@ -106,8 +106,11 @@ def _configured(settings: Settings) -> dict[str, Tracked]:
 
 
 def _tracked(conn: sa.Connection, region: str | None, configured: Mapping[str, Tracked]) -> list[Tracked]:
-    """The tracked measures there are, with the operator's aliases, which only the configuration knows."""
-    stored = threads.list_tracked(conn, region)
+    """The tracked measures there are, with the operator's aliases, which only the configuration knows.
+
+    Those that the operator named are there even where they belong to another region: this one's get an id of their own.
+    """
+    stored = threads.list_tracked(conn, region, also=configured)
     rows = {t.id: Tracked(t.id, t.name, t.kind, t.region or "", t.unit or "") for t in stored}
     for id_, named in configured.items():
         row = rows.get(id_)

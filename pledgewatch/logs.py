@@ -18,7 +18,10 @@ import structlog
 # the web addresses of watched pages and the names of files.
 _SECRET_URL = re.compile(r"\b(?!https?://|sqlite:///|file:///)([a-z][a-z0-9+.-]{0,30})://[^\s\"']+", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(https?://)[^/\s@]{1,200}@")
-_KEYS = re.compile(r"([?&](?:key|token|access_token|secret|password|sign)=)[^&\s\"']+", re.IGNORECASE)
+_NAMES = r"(?:key|api_?key|token|access_token|secret|password|passwd|sign|signature)"
+_KEYS = re.compile(rf"((?:\b|(?<=_)){_NAMES}[\"']?\s*[=:]\s*[\"']?)[^&\s\"',;}}]+", re.IGNORECASE)
+_IS_NAME = re.compile(_NAMES, re.IGNORECASE)
+_HEADERS = re.compile(r"(\b(?:Bearer|Basic)\s+)[A-Za-z0-9+/=_~.-]{6,}", re.IGNORECASE)
 # What would begin a line of its own, move a cursor or turn the reading direction; a traceback keeps its lines.
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _STEERING_BUT_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -93,11 +96,13 @@ def _shown(value: Any, *, lines: bool) -> Any:
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_masked(item) for item in value]
     if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
-    return value
+        return {key: "…" if _IS_NAME.fullmatch(str(key)) else _masked(item) for key, item in value.items()}
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return mask(str(value))  # an exception or an address as an object tells as much as its words
 
 
 def mask(text: str) -> str:
@@ -106,4 +111,5 @@ def mask(text: str) -> str:
     >>> mask("mailtos://me:secret@example.org failed")
     'mailtos://… failed'
     """
-    return _KEYS.sub(r"\1…", _CREDENTIALS.sub(r"\1", _SECRET_URL.sub(r"\1://…", text)))
+    text = _CREDENTIALS.sub(r"\1", _SECRET_URL.sub(r"\1://…", text))
+    return _KEYS.sub(r"\1…", _HEADERS.sub(r"\1…", text))

@@ -20,14 +20,19 @@ import structlog
 
 from crawler.addresses import same_site
 from crawler.fetch import Fetch
+from crawler.listing import request_of
 from crawler.verdict import Expectation
 from pledgewatch import releases
+from pledgewatch.health import is_distrusted, within_hours
+from pledgewatch.ledger import Ledger
 from pledgewatch.reading import (
+    READER,
     Original,
     Reading,
     UnreadableFile,
     content_type,
     detail_rules,
+    has_scans,
     is_readable,
     read_page,
     read_whole,
@@ -39,6 +44,7 @@ from storage.captures import Page, PageKind
 from storage.database import Database
 from storage.errors import StorageError
 from storage.records import Capture, Document, ListItem
+from storage.sources import SourceState
 
 log = structlog.get_logger(__name__)
 
@@ -54,27 +60,58 @@ _EXPECTED: dict[PageKind, Expectation] = {
 }
 
 
+def request_for(source: Source, url: str, expects: Expectation) -> Fetch:
+    """The first request for an address of a source, with what the source's table says of its site."""
+    hosts = {urlsplit(address).hostname or "" for address in (url, source.url)}
+    asked, form = request_of(url)
+    return Fetch(
+        url=asked,
+        method="GET" if form is None else "POST",
+        form=form,
+        source=source.id,
+        expects=expects,
+        delay=source.delay,
+        tls=source.tls,
+        allowed_hosts=frozenset({*hosts, *source.hosts}) if source.hosts else None,
+        render="plain" if expects == "attachment" else source.render,
+        wait_for=source.wait_for,
+    )
+
+
 class Fetches(Protocol):
     """What the pipeline needs of a fetcher; tests give their own."""
 
     async def fetch(self, request: Fetch) -> Capture: ...
 
 
+async def send(fetcher: Fetches, request: Fetch, url: str) -> Capture:
+    """The answer to a request. Of a form that was posted it goes by `url`, the address that holds the form."""
+    capture = await fetcher.fetch(request)
+    if request.form is None:
+        return capture
+    return replace(capture, url=url, final_url=url if capture.final_url == request.url else capture.final_url)
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """One address to visit, with what was known of it when the pass was planned.
 
-    `quiet_document` is the document of a page that needs no more than a look while its bytes stay the same.
+    `quiet_document` is the document of a page that needs no more than a look while its bytes stay the same. `answer`
+    is what the server said already in this pass: a source that is one document is asked for when its list is read.
     """
 
     item: ListItem
     page: Page
     quiet_document: int | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """How the visit of one address went. Counts include the document's attachments."""
+    """How the visit of one address went. Counts include the document's attachments.
+
+    `lied`: a revision was found by an audit, and the server still calls what it revised unchanged.
+    """
 
     verdict: Verdict
     fetched: int = 0
@@ -83,17 +120,22 @@ class Visit:
     failed: int = 0
     events: int = 0
     error: str | None = None
+    lied: bool = False
 
 
 @dataclass(slots=True)
 class Tally:
-    """Answers counted while one document is gathered."""
+    """Answers counted while one document, or one list page, is gathered.
+
+    `lied`: one of them was found changed by an audit, while the server answers a conditional request with 304.
+    """
 
     fetched: int = 0
     not_modified: int = 0
     blocked: int = 0
     failed: int = 0
     error: str | None = None
+    lied: bool = False
 
     def add(self, capture: Capture) -> None:
         self.fetched += capture.outcome in ("ok", "gone")
@@ -104,7 +146,8 @@ class Tally:
             self.error = self.error or f"{capture.url}: {capture.reason}"
 
     def visit(self, verdict: Verdict, events: int = 0) -> Visit:
-        return Visit(verdict, self.fetched, self.not_modified, self.blocked, self.failed, events, self.error)
+        lied = self.lied and verdict == "revised"  # else only the furniture changed, which is no harm
+        return Visit(verdict, self.fetched, self.not_modified, self.blocked, self.failed, events, self.error, lied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +158,7 @@ class Answer:
     capture: Capture
     capture_id: int
     sha256: str | None
+    lied: bool = False  # found changed by an audit, while the server calls it unchanged
 
     @property
     def is_good(self) -> bool:
@@ -128,6 +172,10 @@ class Pipeline:
         self.settings, self.database, self.fetcher, self.clock = settings, database, fetcher, clock
         # SQLite has one writer. Waiting for it here, and not inside of BEGIN, keeps the loop free meanwhile.
         self._writing = asyncio.Lock()
+        self._ledger = Ledger(database, self._writing)
+        # One document with scans at a time: a thread that waits for its turn is a thread less for all other work.
+        self._scanning = asyncio.Lock()
+        self._distrusted: set[str] = set()  # sources whose servers' 304s are not believed
 
     def use(self, settings: Settings) -> None:
         """Go on with another configuration."""
@@ -138,31 +186,49 @@ class Pipeline:
         """Make the configured sources and tracked measures known to the database."""
         with self.database.begin() as conn:
             sources.sync_sources(conn, {s.id: s.url for s in self.settings.sources}, self.clock())
+            self._keep_hours(conn)
 
-    def is_baseline(self, source: Source) -> bool:
-        """Whether no pass over the source has been finished yet."""
+    def _keep_hours(self, conn: sa.Connection) -> None:
+        """New sources and overdue ones wait for their hours, which may have been set just now."""
+        for source in self.settings.sources:
+            state = sources.source_state(conn, source.id) if source.hours else None
+            if state and state.next_due_at:
+                due = max(state.next_due_at, self.clock())
+                opens = within_hours(source, due, self.settings)
+                if opens != due:
+                    sources.make_due(conn, source.id, opens)
+
+    def start_pass(self, source: Source) -> SourceState:
+        """The source as its last pass left it; how its server is asked in this pass follows from that."""
         with self.database.read() as conn:
-            state = sources.source_state(conn, source.id)
-        return state is None or state.baseline_at is None
+            state = sources.source_state(conn, source.id) or SourceState(source.id, source.url)
+        (self._distrusted.add if is_distrusted(state, self.clock()) else self._distrusted.discard)(source.id)
+        return state
 
     # --- one answer: fetch and T1 ---
 
-    async def ask(self, source: Source, page: Page, tally: Tally | None = None) -> Answer:
+    async def ask(self, source: Source, page: Page, tally: Tally) -> Answer:
         """Fetch a page, conditionally where something is known of it, and keep the answer."""
         capture = await self._fetch(source, page, tally)
-        async with self._writing:
-            with self.database.begin() as conn:
-                return self._keep(conn, page, capture)
+        return await self._ledger.write(lambda conn: self._keep(conn, page, capture))
 
-    async def _fetch(self, source: Source, page: Page, tally: Tally | None) -> Capture:
-        audit = self._audit_due(page)
-        capture = await self.fetcher.fetch(self._request(source, page, conditional=not audit))
-        if tally is not None:
-            tally.add(capture)
-        same_tag = capture.outcome == "ok" and page.etag is not None and page.etag == capture.headers.get("etag")
-        if audit and same_tag and archive.digest(capture.body) != page.last_sha256:
+    async def _fetch(self, source: Source, page: Page, tally: Tally) -> Capture:
+        audit = source.id in self._distrusted or self._audit_due(page)
+        capture = await self._send(source, page, conditional=not audit)
+        tally.add(capture)
+        if audit and capture.outcome == "ok" and await self._is_called_unchanged(source, page, capture):
             log.warning("the server calls a changed page unchanged", url=page.url, source=source.id)
+            tally.lied = True
         return capture
+
+    async def _is_called_unchanged(self, source: Source, page: Page, capture: Capture) -> bool:
+        """Whether the server answers 304 for a page that it just sent with other bytes than those we hold."""
+        if not (page.etag or page.last_modified) or archive.digest(capture.body) == page.last_sha256:
+            return False
+        return (await self._send(source, page, conditional=True)).outcome == "not_modified"
+
+    async def _send(self, source: Source, page: Page, *, conditional: bool) -> Capture:
+        return await send(self.fetcher, self._request(source, page, conditional=conditional), page.url)
 
     def _keep(self, conn: sa.Connection, page: Page, capture: Capture) -> Answer:
         capture_id = captures.record_capture(conn, page, capture)
@@ -170,28 +236,23 @@ class Pipeline:
         return Answer(page, capture, capture_id, sha256)
 
     def _request(self, source: Source, page: Page, *, conditional: bool) -> Fetch:
-        return Fetch(
-            url=page.url,
-            source=source.id,
-            expects=_EXPECTED[page.kind],
+        return replace(
+            request_for(source, page.url, "document" if page.document_id else _EXPECTED[page.kind]),
             etag=page.etag if conditional else None,
             last_modified=page.last_modified if conditional else None,
             known_sha256=page.last_sha256,
-            delay=source.delay,
-            tls=source.tls,
-            allowed_hosts=frozenset({urlsplit(page.url).hostname or "", *source.hosts}) if source.hosts else None,
         )
 
     def _audit_due(self, page: Page) -> bool:
         """Now and then a page is asked for without conditions: some servers answer 304 whatever happened."""
         return page.last_audit_at is None or self.clock() - page.last_audit_at >= self.settings.crawl.audit
 
-    async def ask_list(self, source: Source, url: str) -> Capture:
+    async def ask_list(self, source: Source, url: str) -> Answer:
         """A list page with its bytes: the stored ones where the server says that it is unchanged."""
-        answer = await self.ask(source, await self._page(url, source, "list"))
-        if answer.capture.outcome != "not_modified":
-            return answer.capture
-        return replace(answer.capture, body=self._bytes_of(answer))
+        tally = Tally()
+        answer = await self.ask(source, await self._page(url, source, "list"), tally)
+        body = self._bytes_of(answer) if answer.is_good else answer.capture.body
+        return replace(answer, capture=replace(answer.capture, body=body), lied=tally.lied)
 
     async def _page(self, url: str, source: Source, kind: PageKind) -> Page:
         with self.database.read() as conn:
@@ -214,6 +275,9 @@ class Pipeline:
     async def visit(self, source: Source, errand: Errand) -> Visit:
         """Visit one address and record what became of it. Never raises for what a site does."""
         tally = Tally()
+        if errand.answer:
+            tally.add(errand.answer.capture)
+            tally.lied = errand.answer.lied
         item = errand.item
         try:
             return await self._visit(source, errand, tally)
@@ -232,15 +296,19 @@ class Pipeline:
 
     async def _visit(self, source: Source, errand: Errand, tally: Tally) -> Visit:
         page = errand.page
-        capture = await self._fetch(source, page, tally)
+        capture = errand.answer.capture if errand.answer else await self._fetch(source, page, tally)
         scene = Scene(self.settings, source, page, self.clock())
-        async with self._writing:
-            with self.database.begin() as conn:
-                answer = self._keep(conn, page, capture)
-                # By far the most visits end here: nothing changed, and one short transaction says so.
-                if errand.quiet_document and answer.is_good and answer.sha256 == page.last_sha256:
-                    documents.touch(conn, errand.quiet_document, scene.now)
-                    return tally.visit("unchanged")
+
+        def record(conn: sa.Connection) -> tuple[Answer, bool]:
+            answer = errand.answer or self._keep(conn, page, capture)
+            quiet = answer.is_good and answer.sha256 == page.last_sha256 and errand.quiet_document
+            if quiet:
+                documents.touch(conn, quiet, scene.now)
+            return answer, bool(quiet)
+
+        answer, quiet = await self._ledger.write(record)
+        if quiet:  # By far the most visits end here: nothing changed, and one short transaction said so.
+            return tally.visit("unchanged")
         if capture.outcome == "gone":
             async with self._writing:
                 return tally.visit(*releases.commit_gone(self.database, scene))
@@ -258,15 +326,17 @@ class Pipeline:
     async def _read_and_commit(
         self, scene: Scene, item: ListItem, answer: Answer, parts: dict[str, Part], tally: Tally, *, is_known: bool
     ) -> Visit:
-        if not is_known and answer.sha256 == scene.page.settled_sha256:
-            return tally.visit("unread")  # these bytes were tried before
+        tried = answer.sha256 if is_known else unread_mark(answer.sha256)
+        if not is_known and tried == scene.page.settled_sha256:
+            return tally.visit("unread")  # this reader tried these bytes before
         try:
             release = await self._gather(scene.source, item, answer, parts, tally)
         except UnreadableFile:
             async with self._writing:
                 with self.database.begin() as conn:
-                    captures.settle_unreadable(conn, scene.page.id, answer.sha256)
+                    captures.settle_unreadable(conn, scene.page.id, tried)
             raise
+        await asyncio.to_thread(releases.bring_up_to_date, self.database, scene, release)
         async with self._writing:
             return tally.visit(*await asyncio.to_thread(releases.commit_release, self.database, scene, release))
 
@@ -278,7 +348,7 @@ class Pipeline:
             self._bytes_of(answer), answer.capture.final_url, content_type(source, self._headers_of(answer))
         )
         rules = detail_rules(source)
-        outline = await asyncio.to_thread(read_page, original, rules)
+        outline = await asyncio.to_thread(read_page, original, rules, recognise=False)
         parts = []
         for part in _parts_of(outline, source):
             if part.url not in asked:
@@ -286,7 +356,11 @@ class Pipeline:
             parts.append(replace(asked[part.url], name=part.name))
         with self.database.read() as conn:
             bodies = releases.bodies_of(conn, parts)
-        reading: Reading = await asyncio.to_thread(read_whole, outline, bodies, rules, source.region)
+        reading: Reading = await asyncio.to_thread(read_whole, outline, bodies, rules, source.region, recognise=False)
+        if has_scans(reading.document):
+            async with self._scanning:
+                outline = await asyncio.to_thread(read_page, original, rules)
+                reading = await asyncio.to_thread(read_whole, outline, bodies, rules, source.region)
         assert answer.sha256 is not None, "only good bytes are read"
         return Release(reading, answer.capture_id, answer.sha256, tuple(parts), item.title)
 
@@ -297,6 +371,8 @@ class Pipeline:
         """
         if not same_site(part.url, source.url) and urlsplit(part.url).hostname not in source.hosts:
             return replace(part, error="on another host; name it in `hosts` to have it read")
+        if not captures.is_storable(part.url):
+            return replace(part, error=f"its address is longer than {captures.URL_LIMIT} bytes")
         kind: PageKind = "attachment" if part.kind == "file" else "part"
         answer = await self.ask(source, await self._page(part.url, source, kind), tally)
         if answer.sha256:
@@ -310,6 +386,11 @@ class Pipeline:
         with self.database.read() as conn:
             stored = captures.capture_by_id(conn, answer.page.last_capture_id)
         return {**(stored.headers if stored else {}), **answer.capture.headers}
+
+
+def unread_mark(sha256: str | None) -> str:
+    """What stands for bytes that the present reader cannot read: a newer one is to try them again."""
+    return archive.digest(f"{READER}/{sha256}".encode())
 
 
 def _parts_of(outline: Document, source: Source) -> list[Part]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from monitors.rules import passes_alert
-from notify.subscriptions import channel_id, concerns, next_send
+from notify.subscriptions import Subscriber, channel_id, concerns, next_send
 from pledgewatch.settings import Settings
-from storage import outbox
+from storage import outbox, readers
 from storage.records import Event
 
 
@@ -19,21 +19,28 @@ def queue_messages(conn: sa.Connection, settings: Settings, events: Sequence[Eve
 
     `events` were recorded just now, in this transaction, and belong together: one revision, one publication.
     """
-    told = [event for event in events if not event.baseline and _is_wanted(settings, event)]
+    left = readers.left_places(conn)
     queued = 0
     for table in settings.subscribers:
         subscriber = table.subscriber()
-        theirs = [event.id for event in told if concerns(subscriber, event)]
+        theirs = [event.id for event in meant_for(settings, subscriber, events)]
         if not theirs:
             continue
         due = next_send(subscriber, now, settings.service.zone)
-        for url in subscriber.to:
-            made = outbox.queue(conn, subscriber.id, channel_id(url), theirs, due, f"event:{theirs[0]}", now)
+        for channel in dict.fromkeys(map(channel_id, subscriber.to)):
+            if (subscriber.id, channel) in left:
+                continue
+            made = outbox.queue(conn, subscriber.id, channel, theirs, due, f"event:{theirs[0]}", now)
             queued += made is not None
     return queued
 
 
-def _is_wanted(settings: Settings, event: Event) -> bool:
+def meant_for(settings: Settings, subscriber: Subscriber, events: Iterable[Event]) -> list[Event]:
+    """Those of the events that a subscriber is told of."""
+    return [event for event in events if concerns(subscriber, event) and is_wanted(settings, event)]
+
+
+def is_wanted(settings: Settings, event: Event) -> bool:
     """A [[tracked]] table may ask for large changes, or for one direction, only."""
     if event.measure is None or event.type not in ("measure.changed", "measure.restated"):
         return True

@@ -6,21 +6,22 @@ The same functions read a fresh answer, an older version's stored bytes and a fi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from crawler import document as documents
+from crawler import ocr
 from crawler.document import DetailRules, full_text, join_pages
 from crawler.files import UnreadableFile, read_file, sniff
 from monitors import extraction
 from monitors.extraction import Context
 from pledgewatch.settings import Source
-from storage.records import Attachment, Document, Measure
+from storage.records import Attachment, Document, Figure, Measure
 
 #: Names the code that reads. A version made by another reader is read again before anything is compared with it.
-READER = hashlib.sha256(f"{documents.READER}/{extraction.READER}".encode()).hexdigest()[:12]
+READER = hashlib.sha256(f"{documents.READER}/{extraction.READER}/{ocr.fingerprint()}".encode()).hexdigest()[:12]
 
 _NOT_TEXT = frozenset(
     [
@@ -57,12 +58,14 @@ class Original:
 class Reading:
     """What one release of a document says: page and attachments together, and the measures in it.
 
-    `text` is the body with its attachments: what is compared, and what the figures' offsets count in.
+    `text` is the body with its attachments: what is compared, and what the figures' offsets count in. `further` are
+    the article's further pages, address and text, which stand in the document's text.
     """
 
     document: Document
     text: str
     measures: tuple[Measure, ...]
+    further: tuple[tuple[str, str], ...] = ()
 
 
 def content_type(source: Source | None, headers: Mapping[str, str]) -> str | None:
@@ -82,42 +85,55 @@ def detail_rules(source: Source | None) -> DetailRules:
     )
 
 
-def read_page(original: Original, rules: DetailRules) -> Document:
-    """Read a page, or a file that stands in a page's place. Raises UnreadableFile, which says what and why."""
+def read_page(original: Original, rules: DetailRules, *, recognise: bool = True) -> Document:
+    """Read a page, or a file that stands in a page's place. Raises UnreadableFile, which says what and why.
+
+    `recognise` reads scans too, where OCR is installed: that takes seconds a page.
+    """
     if sniff(original.body) in ("html", "text", "xml"):
         return documents.read_document(original.body, original.url, original.content_type, rules)
     name = unquote(PurePosixPath(urlsplit(original.url).path).name)
-    found = read_file(original.body, name)
+    found = read_file(original.body, name, recognise)
     return documents.read_text(found.text, found.title or PurePosixPath(name).stem, found.warnings)
 
 
-def read_whole(outline: Document, bodies: Mapping[str, bytes | str], rules: DetailRules, region: str) -> Reading:
+def read_whole(
+    outline: Document, bodies: Mapping[str, bytes | str], rules: DetailRules, region: str, *, recognise: bool = True
+) -> Reading:
     """Read what belongs to a page and measure all of it as one document.
 
     `outline` is the page as `read_page` gave it; `bodies` maps the address of each further page and attachment to
     its bytes, or to the words that say why there are none.
     """
-    further = [
-        read_page(Original(body, url), rules)
+    further = {
+        url: read_page(Original(body, url), rules, recognise=recognise)
         for url in outline.next_pages
         if isinstance(body := bodies.get(url), bytes)
-    ]
-    joined = join_pages(outline, further) if outline.next_pages else outline
-    files = tuple(_with_text(a, bodies.get(a.url)) for a in joined.attachments)
+    }
+    joined = join_pages(outline, further.values()) if outline.next_pages else outline
+    read = [_with_text(a, bodies.get(a.url), recognise) for a in joined.attachments]
+    files = tuple(attachment for attachment, _ in read)
+    warnings = (*joined.warnings, *(f"{a.name}: {warning}" for a, told in read for warning in told))
     pages = tuple(
         Attachment("", url, sha256=_sha256(bodies.get(url)), kind="page") for url in outline.next_pages if url in bodies
     )
-    return measure(replace(joined, attachments=files + pages), region)
+    reading = measure(replace(joined, attachments=files + pages, warnings=warnings), region)
+    return replace(reading, further=tuple((url, page.text) for url, page in further.items()))
 
 
-def _with_text(attachment: Attachment, body: bytes | str | None) -> Attachment:
+def has_scans(document: Document) -> bool:
+    """Whether pages of the document or of its files are pictures that `recognise` would read."""
+    return ocr.is_available() and any("scanned:" in warning for warning in document.warnings)
+
+
+def _with_text(attachment: Attachment, body: bytes | str | None, recognise: bool) -> tuple[Attachment, tuple[str, ...]]:
     if body is None or isinstance(body, str):
-        return replace(attachment, error=body)
+        return replace(attachment, error=body), ()
     try:
-        text = read_file(body, attachment.name).text
+        found = read_file(body, attachment.name, recognise)
     except UnreadableFile as error:
-        return replace(attachment, sha256=_sha256(body), error=str(error))
-    return replace(attachment, text=text, sha256=_sha256(body))
+        return replace(attachment, sha256=_sha256(body), error=str(error)), ()
+    return replace(attachment, text=found.text, sha256=_sha256(body)), found.warnings
 
 
 def _sha256(body: bytes | str | None) -> str | None:
@@ -149,7 +165,17 @@ def measure(document: Document, region: str = "") -> Reading:
         region=region or None,
         published_on=document.issued_on or document.published_on,
     )
-    return Reading(document, text, extraction.extract(text, context))
+    return Reading(document, text, _flagged(extraction.extract(text, context), ocr.spans(text)))
+
+
+def _flagged(measures: tuple[Measure, ...], recognised: Sequence[tuple[int, int]]) -> tuple[Measure, ...]:
+    """The measures, with the figures marked that were read from pictures."""
+
+    def flagged(figure: Figure) -> Figure:
+        seen = any(start <= figure.start < end for start, end in recognised)
+        return replace(figure, ocr=True) if seen else figure
+
+    return tuple(replace(m, figures=tuple(map(flagged, m.figures))) for m in measures) if recognised else measures
 
 
 __all__ = [
@@ -159,6 +185,7 @@ __all__ = [
     "UnreadableFile",
     "content_type",
     "detail_rules",
+    "has_scans",
     "is_readable",
     "measure",
     "read_local_file",

@@ -6,11 +6,7 @@ bytes, so that a better reader never looks like a revised document.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,8 +14,6 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from crawler.attachments import is_attachment_line
-from crawler.document import full_text
 from monitors import rules
 from monitors.changes import align, compare_measures
 from pledgewatch import queueing
@@ -30,13 +24,12 @@ from pledgewatch.reading import (
     Reading,
     content_type,
     detail_rules,
-    measure,
     read_page,
     read_whole,
 )
+from pledgewatch.revisions import bare_words, carried, changed_fields, fingerprint, without_late_parts
 from pledgewatch.settings import Settings, Source
-from storage import archive, captures, documents, events, sources
-from storage.addresses import normal_address
+from storage import archive, captures, documents, events, sources, threads
 from storage.captures import Page
 from storage.database import Database
 from storage.documents import StoredDocument, StoredVersion
@@ -48,11 +41,7 @@ Outcome = tuple[Verdict, int]  # and how many events were recorded
 
 GONE_PASSES = 2  # a document is withdrawn when it was gone this many passes in a row
 
-_META = ("title", "doc_number", "index_number", "publisher", "published_on", "issued_on", "status")
 _ENDED = ("expired", "repealed")
-_WORDED = ("title", "doc_number", "index_number", "publisher")  # compared without signs and width
-_UNSEEN = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u00ad]+")
-_BESIDE = re.compile(r"[\s|｜：:]")
 _REGION = re.compile(r"^[\u4e00-\u9fff]{2,9}?(?:市|自治州|州|盟|区|县|旗)")
 
 
@@ -167,15 +156,21 @@ def _change_state(
 # --- something to compare ----------------------------------------------------------------------------------------
 
 
+def bring_up_to_date(database: Database, scene: Scene, release: Release) -> None:
+    """Let the present reader read what a release will be compared with, if an older one has.
+
+    Apart from `commit_release`, which nobody else may write beside: reading a long PDF again takes its time.
+    """
+    with database.read() as conn:
+        known = _document_of(conn, scene, _titled(release))
+        version = documents.latest_version(conn, known.id) if known else None
+    if known and version and version.mark.reader != READER:
+        read_again(database, scene.settings, known, version)
+
+
 def commit_release(database: Database, scene: Scene, release: Release) -> Outcome:
     """Compare a release with what is known and write down what follows from it."""
     release = _titled(release)
-    with database.read() as conn:
-        known = _document_of(conn, scene, release)
-        version = documents.latest_version(conn, known.id) if known else None
-    if known and version and version.mark.reader != READER:
-        # Outside of the transaction that compares: reading a long PDF again takes its time.
-        read_again(database, scene.settings, known, version)
     with database.begin() as conn:
         captures.lock_page(conn, scene.page.id)
         known = _document_of(conn, scene, release)
@@ -214,12 +209,8 @@ def _document_of(conn: sa.Connection, scene: Scene, release: Release) -> StoredD
 
 
 def _same_document(version: StoredVersion, reading: Reading) -> bool:
-    one, other = _bare(version.document.title), _bare(reading.document.title)
+    one, other = bare_words(version.document.title), bare_words(reading.document.title)
     return (one in other or other in one) and not compare_measures(version.measures, reading.measures)
-
-
-def _bare(words: str) -> str:
-    return re.sub(r"\W", "", unicodedata.normalize("NFKC", words))
 
 
 def _keys(scene: Scene, document: Document) -> tuple[str, ...]:
@@ -284,18 +275,18 @@ def _compare_elsewhere(
 def _compare(
     conn: sa.Connection, scene: Scene, release: Release, known: StoredDocument, version: StoredVersion
 ) -> Outcome:
-    reading = _carried(version.document, release.reading, scene.source.region)
+    reading = carried(version.document, release.reading, scene.source.region)
     release = replace(release, reading=reading)
     documents.add_keys(conn, known.id, _keys(scene, reading.document))
     comparable = reading
     if version.mark.baseline:  # who was told of a document without its file is to be told of the file
-        comparable = _without_late_files(version.document, reading, scene.source.region)
+        comparable = without_late_parts(version.document, reading, scene.source.region)
     fields = changed_fields(version.document, comparable)
     if _is_first_look(conn, scene) and not compare_measures(version.measures, comparable.measures):
         fields = ()
     came_back = known.state == "withdrawn"
     if not fields:
-        if _differs(version, reading):
+        if version.mark.fingerprint != fingerprint(reading):
             again = documents.replace_reading(conn, version.id, _stored(release), release.capture_id)
             _keep_threads(conn, scene.settings, known, version, again)
         captures.settle(conn, scene.page.id, known.id, release.page_sha256)
@@ -370,97 +361,6 @@ def _status_step(before: str, after: str) -> rules.DocumentStep | None:
     return "restored" if before in _ENDED and after == "in_force" else None
 
 
-# --- what counts as a change ---------------------------------------------------------------------------------------
-
-
-def changed_fields(before: Document, after: Reading) -> tuple[str, ...]:
-    """What a release changes: "text", "attachments", and names of metadata. Nothing for a mere gain in knowledge.
-
-    `before.text` is the whole text. A field that was not known before is filled in, not changed.
-    """
-    now = after.document
-    fields = ["text"] if _squeezed(_own_text(before)) != _squeezed(_own_text(now.with_text(after.text))) else []
-    fields += [name for name in _META if _is_changed(name, getattr(before, name), getattr(now, name))]
-    if _said_by_files(before) != _said_by_files(now):
-        fields.append("attachments")
-    return tuple(fields)
-
-
-def _is_changed(name: str, before: object, after: object) -> bool:
-    if isinstance(before, str) and isinstance(after, str) and name in _WORDED:
-        if name == "publisher":  # some templates print a view counter or an office beside it
-            before, after = (_bare(_BESIDE.split(words.strip(), maxsplit=1)[0]) for words in (before, after))
-            return bool(before) and before not in after and after not in before
-        before, after = _bare(before), _bare(after)
-    return _is_known(before) and before != after
-
-
-def _own_text(document: Document) -> str:
-    """What the page itself says, out of the whole text, which ends with what its files say. Links to files are not."""
-    own = document.text.removesuffix(full_text(document)[len(document.text) :])
-    return "\n".join(line for line in own.split("\n") if not is_attachment_line(line, document.attachments))
-
-
-def _said_by_files(document: Document) -> Counter[str]:
-    """What the files say, in whatever order and by whatever name; those without text count by their bytes."""
-    return Counter(_squeezed(a.text or "") or a.sha256 or "" for a in document.attachments if a.kind == "file")
-
-
-def _squeezed(text: str) -> str:
-    """A text without white space and signs that do not show: another template breaks and indents its lines anew."""
-    return _UNSEEN.sub("", text)
-
-
-def _is_known(value: object) -> bool:
-    return value not in (None, "", "unknown")
-
-
-def _carried(before: Document, reading: Reading, region: str) -> Reading:
-    """A field that was known and is missing now is carried on: templates lose fields, documents do not.
-
-    So is a file that cannot be had, under whatever address the page names it now.
-    """
-    now = reading.document
-    lost = {n: getattr(before, n) for n in _META if not _is_known(getattr(now, n)) and _is_known(getattr(before, n))}
-    known = replace(reading, document=replace(now, **lost)) if lost else reading
-    files = tuple(_as_before(before, a) for a in now.attachments)
-    return known if files == now.attachments else measure(replace(known.document, attachments=files), region)
-
-
-def _as_before(before: Document, attachment: Attachment) -> Attachment:
-    if attachment.sha256 is not None or attachment.error is None:
-        return attachment
-    kept = next((a for a in before.attachments if a.sha256 and _is_one_file(a, attachment)), None)
-    return replace(attachment, text=kept.text, sha256=kept.sha256) if kept else attachment
-
-
-def _is_one_file(one: Attachment, other: Attachment) -> bool:
-    same_name = bool(one.name) and one.name == other.name
-    return one.kind == other.kind and (same_name or normal_address(one.url) == normal_address(other.url))
-
-
-def _without_late_files(before: Document, reading: Reading, region: str) -> Reading:
-    """The reading without files that could not be had before: fetching one at last revises nothing."""
-    unread = [a for a in before.attachments if a.error is not None and a.text is None]
-    late = [a for a in reading.document.attachments if a.text is not None and any(_is_one_file(a, u) for u in unread)]
-    if not late:
-        return reading
-    files = tuple(replace(a, text=None, sha256=None) if a in late else a for a in reading.document.attachments)
-    return measure(replace(reading.document, attachments=files), region)
-
-
-def _differs(version: StoredVersion, reading: Reading) -> bool:
-    return version.mark.fingerprint != fingerprint(reading)
-
-
-def fingerprint(reading: Reading) -> str:
-    """A hash over all that a version says."""
-    meta = reading.document.to_json() | {"text": reading.text}
-    files = [(a.name, a.url, a.sha256, a.error) for a in reading.document.attachments]
-    said = json.dumps([meta, files], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
-
-
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
@@ -507,6 +407,13 @@ def read_again(
     database: Database, settings: Settings, document: StoredDocument, version: StoredVersion
 ) -> StoredVersion:
     """Read a version's stored bytes with the present reader and keep what it gives. Never makes an event."""
+    reading = read_stored(database, settings, document, version)
+    with database.begin() as conn:
+        return replace_stored(conn, settings, document, version, reading)
+
+
+def read_stored(database: Database, settings: Settings, document: StoredDocument, version: StoredVersion) -> Reading:
+    """What the present reader makes of a version's stored bytes. Raises UnreadableFile, LostBodyError."""
     source = settings.source(document.source)
     with database.read() as conn:
         capture = captures.capture_by_id(conn, version.mark.capture_id)
@@ -517,10 +424,18 @@ def read_again(
     selectors = detail_rules(source)
     outline = read_page(original, selectors)
     region = source.region if source else ""
-    reading = _carried(version.document, read_whole(outline, bodies, selectors, region), region)
-    with database.begin() as conn:
-        again = documents.replace_reading(conn, version.id, _stored_reading(reading, version.attachment_captures))
+    return carried(version.document, read_whole(outline, bodies, selectors, region), region)
+
+
+def replace_stored(
+    conn: sa.Connection, settings: Settings, document: StoredDocument, version: StoredVersion, reading: Reading
+) -> StoredVersion:
+    """Put another reading of the same bytes in a version's place. What its measures belonged to they belong to."""
+    again = documents.replace_reading(conn, version.id, _stored_reading(reading, version.attachment_captures))
+    if version.id == document.latest_version_id:
         _keep_threads(conn, settings, document, version, again)
+    else:  # what an older version says is threaded to nothing new
+        threads.assign(conn, {id_: kept for id_, kept in _inherited(version, again).items() if kept})
     return again
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from notify.channels import send
-from notify.messages import Limit, render
 from notify.sending import compose
-from notify.subscriptions import channel_id, concerns
-from pledgewatch.posting import style_of
+from notify.subscriptions import as_told, channel_id
+from pledgewatch.posting import style_of, unsubscribe_at
+from pledgewatch.queueing import meant_for
 from pledgewatch.settings import Settings, SubscriberTable
 from pledgewatch.work import utc_now
 from storage import events
+from storage.database import Database
+from storage.readers import left_places
 from storage.records import DocumentRef, Event, MeasureRef
 
 _OLD = "对符合条件的养老机构给予5000元/张的建设补贴。"
@@ -40,12 +43,25 @@ def sample_event() -> Event:
     )
 
 
-async def send_sample(settings: Settings, table: SubscriberTable) -> bool:
-    """Send a sample through every channel of a subscriber and say how each went; whether one failed."""
+async def send_sample(settings: Settings, table: SubscriberTable, database: Database) -> bool:
+    """Send a sample through every channel of a subscriber and say how each went. True: one failed, or all have left."""
     subscriber = table.subscriber()
+    with database.read() as conn:
+        left = left_places(conn)
+    style = replace(
+        style_of(settings),
+        unsubscribe=lambda subscriber, channel: unsubscribe_at(settings, database, utc_now(), subscriber, channel),
+    )
     failed = False
+    if all((subscriber.id, channel_id(url)) in left for url in subscriber.to):
+        told = f"every address of {subscriber.id} has unsubscribed; `pledgewatch subscribers resume {subscriber.id}`"
+        print(f"pledgewatch: nothing was sent: {told} undoes that", file=sys.stderr)
+        return True
     for url in subscriber.to:
-        result = await send(url, compose(subscriber, url, [sample_event()], style_of(settings)))
+        if (subscriber.id, channel_id(url)) in left:
+            print(f"{channel_id(url)}: not sent, its reader has unsubscribed", file=sys.stderr)
+            continue
+        result = await send(url, compose(subscriber, url, [sample_event()], style))
         failed |= not result.ok
         told = "sent" if result.ok else f"failed: {result.reason}"
         print(f"{channel_id(url)}: {told}", file=sys.stdout if result.ok else sys.stderr)
@@ -53,21 +69,14 @@ async def send_sample(settings: Settings, table: SubscriberTable) -> bool:
 
 
 def show_past(settings: Settings, table: SubscriberTable, conn: sa.Connection, since: int) -> None:
-    """Print the message that a subscriber would have received for the events after `since`. Sends nothing."""
+    """Print the messages that a subscriber would have received for the events after `since`. Sends nothing."""
     subscriber = table.subscriber()
-    past = [event for event in events.events_since(conn, since) if concerns(subscriber, event)]
-    if not past:
+    told = as_told(subscriber, meant_for(settings, subscriber, events.events_since(conn, since)), settings.service.zone)
+    if not told:
         print(f"nothing since event {since} concerns {subscriber.id}")
         return
-    style = style_of(settings)
-    message = render(
-        subscriber,
-        past,
-        language=style.language,
-        links=style.links,
-        format="text",
-        limit=Limit(1_000_000),
-        tz=style.tz,
-        templates=style.templates,
-    )
-    print(f"{message.title}\n\n{message.body}")
+    for number, message in enumerate(told, 1):
+        due = message.due.astimezone(settings.service.zone)
+        shown = compose(subscriber, "terminal://", message.events, style_of(settings))
+        print(f"--- {number} of {len(told)}, {due:%Y-%m-%d %H:%M} ---")
+        print(f"{shown.title}\n\n{shown.body}\n")

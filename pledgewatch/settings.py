@@ -12,6 +12,8 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -27,7 +29,8 @@ from pydantic import (
     field_validator,
 )
 
-from notify.subscriptions import WEEKDAYS, Subscriber, parse_deliver, parse_quiet
+from notify.subscriptions import WEEKDAYS, Subscriber, channel_id, parse_deliver, parse_quiet
+from pledgewatch.hours import Hours, parse_hours
 from pledgewatch.mistakes import Key, explain, key_lines, nearest, syntax_mistake, told
 
 DEFAULT_FILE = "config.toml"
@@ -66,6 +69,14 @@ def parse_duration(value: object) -> timedelta:
     if not 1 <= seconds <= 366 * 86400:
         raise ValueError("a duration lies between 1s and 366d")
     return timedelta(seconds=seconds)
+
+
+def is_loopback(host: str) -> bool:
+    """The host is this machine under a name or number that no other can reach."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _web_address(value: str) -> str:
@@ -144,6 +155,11 @@ def _weekdays(part: str) -> str:
     return ",".join(WEEKDAYS[day - 1] for day in days)
 
 
+def _hours(value: str) -> str:
+    parse_hours(value)
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_strings)]
@@ -156,6 +172,7 @@ Kinds = Annotated[tuple[Literal["target", "subsidy", "progress"], ...], BeforeVa
 
 
 class _Table(BaseModel):
+    # Numbers may stand in quotes: a "${NAME}" from the environment is always text.
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
@@ -163,6 +180,7 @@ class Service(_Table):
     timezone: str = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
     templates: Path | None = None  # a folder whose files replace the built-in message templates
+    contact: Line | None = None  # a mail address of whoever runs the service: mails name it for unsubscribing
 
     @field_validator("timezone")
     @classmethod
@@ -173,13 +191,29 @@ class Service(_Table):
             raise ValueError("is no time zone; write one such as Asia/Shanghai") from error
         return value
 
+    @field_validator("contact")
+    @classmethod
+    def _mail_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\w.+-]{1,64}@[\w-]+(\.[\w-]+)+", value, re.ASCII):
+            raise ValueError("write one mail address, such as ops@example.org")
+        return value
+
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
 
+class Keep(_Table):
+    """How long `storage prune` leaves bodies as they came; what is left out stays for good."""
+
+    failed: Duration | None = None  # answers that were no page
+    unchanged: Duration | None = None  # lists, and pages that said nothing new
+    versions: int | None = Field(default=None, ge=1)  # the newest so many of each document
+
+
 class Storage(_Table):
     url: Line = "sqlite:///pledgewatch.db"
+    keep: Keep = Keep()
 
     @field_validator("url")
     @classmethod
@@ -201,6 +235,7 @@ class Crawl(_Table):
     max_bytes: int = Field(default=32 * 2**20, ge=1024, le=2**30)
     per_host_daily: int | None = Field(default=None, ge=1)
     audit: Duration = timedelta(days=7)  # how often a page is fetched without conditions
+    chromium: Line | None = None  # the program for sources with render = "browser"; else one on the PATH
 
     @field_validator("user_agent")
     @classmethod
@@ -213,6 +248,7 @@ class Crawl(_Table):
 class Web(_Table):
     listen: str = "127.0.0.1:8700"
     base_url: WebAddress | None = None  # how readers reach these pages; links in messages begin with it
+    login: Literal["auto", "always"] = "auto"  # auto: not where only this machine can reach the pages
 
     @field_validator("listen")
     @classmethod
@@ -228,8 +264,30 @@ class Web(_Table):
         return host.strip("[]"), int(port)
 
     @property
+    def on_loopback(self) -> bool:
+        """Nobody but this machine can connect."""
+        return is_loopback(self.address[0])
+
+    @property
+    def needs_login(self) -> bool:
+        """A public `base_url` says that a proxy brings others in, wherever the pages listen."""
+        public = self.base_url is not None and not is_loopback(urlsplit(self.base_url).hostname or "")
+        return self.login == "always" or public or not self.on_loopback
+
+    @property
+    def encrypted(self) -> bool:
+        """What readers send can be read by nobody on the way."""
+        base = urlsplit(self.links_base)
+        return base.scheme == "https" or is_loopback(base.hostname or "")
+
+    @property
     def links_base(self) -> str:
         return (self.base_url or f"http://{self.listen}").rstrip("/")
+
+
+class Workers(_Table):
+    engine: Literal["embedded", "procrastinate"] = "embedded"  # embedded: `run` does all the work in one process
+    stalled: Duration = timedelta(seconds=20)  # a worker that gave no sign of life for so long is taken for dead
 
 
 class ListTable(_Table):
@@ -274,6 +332,7 @@ class Source(_Table):
     region: Line = ""
     every: Duration = timedelta(hours=2)
     cron: Cron | None = None
+    hours: Annotated[str, AfterValidator(_hours)] | None = None  # passes begin only then: "08:00-20:00, 22:00-02:00"
     include: Patterns = ()
     exclude: Patterns = ()
     recheck: Annotated[Any, AfterValidator(_recheck)] = "auto"  # or how many of the newest
@@ -284,6 +343,8 @@ class Source(_Table):
     detail: Annotated[DetailTable, BeforeValidator(_as_table("body"))] = DetailTable()
     attachments: Annotated[AttachmentsTable, BeforeValidator(_as_table("link"))] = AttachmentsTable()
     tls: Literal["standard", "legacy"] = "standard"
+    render: Literal["plain", "browser"] = "plain"  # browser: the page's scripts write it
+    wait_for: str | None = None  # a selector of what the page must hold before it is read
     encoding: str | None = None
     delay: float | None = Field(default=None, ge=0, le=3600, allow_inf_nan=False)
     hosts: Strings = ()  # further hosts that documents of this source may lie on
@@ -300,6 +361,11 @@ class Source(_Table):
     @property
     def label(self) -> str:
         return self.name or self.id
+
+    @property
+    def open_hours(self) -> Hours:
+        """When a pass may begin; () is at any time."""
+        return parse_hours(self.hours) if self.hours else ()
 
 
 class Tracked(_Table):
@@ -347,6 +413,15 @@ class SubscriberTable(_Table):
             parse_quiet(value)
         return value
 
+    @property
+    def channels(self) -> list[str]:
+        """What stands for the addresses outside of the configuration."""
+        return [channel_id(url) for url in self.to]
+
+    def to_json(self) -> dict[str, Any]:
+        """The table without its addresses, as `subscribers list --json` prints it."""
+        return {"id": self.id, "channels": self.channels, **self.model_dump(mode="json", exclude={"to", "id"})}
+
     def subscriber(self) -> Subscriber:
         return Subscriber(**{name: getattr(self, name) for name in type(self).model_fields})
 
@@ -358,12 +433,17 @@ class Settings(_Table):
     storage: Storage = Storage()
     crawl: Crawl = Crawl()
     web: Web = Web()
+    workers: Workers = Workers()
     sources: tuple[Source, ...] = ()
     tracked: tuple[Tracked, ...] = ()
     subscribers: tuple[SubscriberTable, ...] = ()
 
+    @cached_property
+    def _by_id(self) -> dict[str, Source]:
+        return {source.id: source for source in self.sources}
+
     def source(self, source_id: str) -> Source | None:
-        return next((s for s in self.sources if s.id == source_id), None)
+        return self._by_id.get(source_id)
 
 
 def load_settings(
@@ -415,6 +495,8 @@ def parse_settings(
         mistakes += [m for m in _unusable_addresses(data) if m[0] not in {key for key, _ in mistakes}]
     if settings:
         settings = _anchored(settings, Path(name).resolve().parent)
+        if settings.workers.engine != "embedded" and not settings.storage.url.startswith("postgresql"):
+            mistakes.append((("workers", "engine"), "works on PostgreSQL; set storage.url to postgresql+psycopg://…"))
         if settings.service.templates and not settings.service.templates.is_dir():
             mistakes.append((("service", "templates"), "is no folder"))
     if mistakes or settings is None:
@@ -482,6 +564,8 @@ def _inconsistent(data: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
     for n, source in enumerate(_tables(data, "sources")):
         if "every" in source and "cron" in source:
             yield ("sources", n, "cron"), "stands beside `every`; keep one of the two"
+        if "wait_for" in source and source.get("render", "plain") == "plain":
+            yield ("sources", n, "wait_for"), 'waits for scripts: add render = "browser"'
     ids = [table["id"] for table in _tables(data, "sources") if isinstance(table.get("id"), str)]
     for n, table in enumerate(_tables(data, "subscribers")):
         yield from _idle(n, table, ids)
@@ -533,7 +617,8 @@ def _bad_rules(n: int, source: dict[str, Any]) -> Iterator[tuple[Key, str]]:
                 ListRules(**{key[-1]: rule})  # type: ignore[arg-type]
             except ValueError as error:
                 yield ("sources", n, *key), str(error).partition(": ")[2]
-    for key, rule in (_named(source, "detail", "body") | _named(source, "attachments", "link")).items():
+    selectors = _named(source, "detail", "body") | _named(source, "attachments", "link")
+    for key, rule in {**selectors, ("wait_for",): source.get("wait_for")}.items():
         for selector in rule if isinstance(rule, list) else [rule]:
             if isinstance(selector, str):
                 from crawler.markup import parse_html, select

@@ -15,22 +15,26 @@ from rich.table import Table
 from rich.text import Text
 
 from pledgewatch.console import count
+from pledgewatch.console import plain as plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from pledgewatch.comparing import Comparison
     from pledgewatch.passes import PassReport
+    from pledgewatch.rereading import Report
     from storage.documents import HistoryLine, StoredDocument
+    from storage.pruning import Forgettable
     from storage.records import Delivery, Event
     from storage.sources import SourceState
     from storage.threads import Thread
+    from storage.upkeep import Stats
 
 KINDS = {"target": "目标", "subsidy": "补贴", "progress": "进展"}
 _STATES = {"ok": "green", "failing": "red", "blocked": "red", "drifted": "yellow"}
+_CHANGES = {"added": "green", "removed": "red", "changed": "yellow"}
 _DELIVERIES = {"sent": "green", "pending": "cyan", "retrying": "yellow", "dead": "red"}
 _ANY_WIDTH = 100_000
-_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 
 
 def console(stream: Any = None) -> Console:
@@ -39,11 +43,6 @@ def console(stream: Any = None) -> Console:
     if stream.isatty():
         return Console(file=stream, highlight=False)
     return Console(file=stream, highlight=False, soft_wrap=True, width=_ANY_WIDTH, no_color=True)
-
-
-def plain(text: str) -> str:
-    """Text of others without controls: a page must not move the reader's cursor."""
-    return text.translate(_CONTROLS)
 
 
 def clock(moment: datetime | None, zone: tzinfo) -> str:
@@ -91,10 +90,10 @@ class Progress:
             self._task = self._bar.add_task(escape(plain(self.words)), total=self.total)
         return self
 
-    def advance(self, words: str) -> None:
-        """One more of `total` is done."""
+    def advance(self, words: str, by: int = 1) -> None:
+        """One more of `total` is done, or `by` more."""
         if self._bar:
-            self._bar.update(self._task, advance=1, description=escape(plain(words)))
+            self._bar.update(self._task, advance=by, description=escape(plain(words)))
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -115,11 +114,11 @@ class Progress:
 # --- passes and sources ------------------------------------------------------------------------------------------
 
 
-def show_report(report: PassReport) -> None:
-    """One line for a pass over a source."""
+def show_report(report: PassReport, *, baseline: bool = False) -> None:
+    """One line for a pass over a source; `baseline`: its first, of which nobody is told."""
     counts = ("new", "revised", "unchanged", "withdrawn", "blocked", "failed", "events")
-    numbers = ((n, getattr(report, n)) for n in counts)
-    told = ", ".join(f"{k} {'event' if n == 'events' and k == 1 else n}" for n, k in numbers if k) or "nothing to visit"
+    words = {"new": "new (baseline)" if baseline else "new", "events": "event" if report.events == 1 else "events"}
+    told = ", ".join(f"{k} {words.get(n, n)}" for n in counts if (k := getattr(report, n))) or "nothing to visit"
     mark = Text("ok  ", "green") if report.ok else Text("!!  ", "red")
     line = mark + Text(f"{report.source}: {told} ({report.seconds:.1f} s)")
     console().print(line)
@@ -136,13 +135,16 @@ def show_sources(rows: Sequence[tuple[Any, SourceState | None]], zone: tzinfo) -
             source.id,
             _standing(state),
             clock(state.last_pass_at if state else None, zone),
-            clock(state.next_due_at if state else None, zone),
+            clock(state.next_due_at if state else None, zone) + (f" ({source.hours})" if source.hours else ""),
             plain(source.label),
         )
     out.print(table)
     for source, state in rows:
         if state and state.last_error and (state.failures or state.state != "ok"):
             out.print(Text(f"{source.id}: {plain(state.last_error)}", "red"))
+        if state and state.lied_at:
+            told = f"{source.id}: its server called a changed page unchanged (304) on {clock(state.lied_at, zone)}"
+            out.print(Text(told, "yellow"))
 
 
 def _standing(state: SourceState | None) -> Text:
@@ -177,7 +179,7 @@ def show_extraction(results: Sequence[Mapping[str, Any]]) -> None:
                     figure_text(figure),
                     figure["unit"],
                     (measure["deadline"] or "") if n == 0 else "",
-                    plain(figure["quote"]).replace("\n", ""),
+                    plain(figure["quote"]).replace("\n", "") + (" (from a scan: check)" if figure.get("ocr") else ""),
                 )
         out.print(table if result["measures"] else Text("no measures", "dim"))
 
@@ -317,3 +319,63 @@ def show_probe(found: Any) -> None:
         out.print(Text(", ".join(size), "dim"))
     for warning in found.warnings:
         console(sys.stderr).print(Text(f"warning: {plain(warning)}", "yellow"))
+
+
+# --- the whole archive -------------------------------------------------------------------------------------------
+
+
+def bytes_in_words(size: float) -> str:
+    """
+    >>> bytes_in_words(999), bytes_in_words(1_234_567)
+    ('999 bytes', '1.2 MB')
+    """
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    units = iter("kMGTP")
+    while size >= 999.95:
+        size, unit = size / 1000, next(units)
+    return f"{size:.1f} {unit}B"
+
+
+def show_storage(found: Stats) -> None:
+    """What is in the archive: a line of counts, bodies by kind, what they take."""
+    out = console()
+    counted = ("documents", "versions", "captures", "statements", "events", "deliveries")
+    out.print(", ".join(f"{found.rows[name]:,} {name}" for name in counted))
+    table = _table("bodies", "number", "pruned", "as they came", "as kept", "ratio")
+    for kind, b in found.bodies.items():
+        sizes = bytes_in_words(b.bytes), bytes_in_words(b.kept), f"{b.bytes / b.kept:.1f}" if b.kept else "-"
+        table.add_row(kind, f"{b.count:,}", f"{b.pruned:,}", *sizes)
+    out.print(table)
+    if found.bytes_per_version is not None:
+        out.print(f"{bytes_in_words(found.bytes_per_version)} a version: texts, pages and files as kept")
+    if found.repeated is not None:
+        out.print(f"{found.repeated:.1%} of {found.answers:,} answers brought bytes that were known")
+    out.print(f"{bytes_in_words(found.file_bytes)} on disk, {bytes_in_words(found.free_bytes)} of them free")
+
+
+def show_pruning(chosen: Sequence[Forgettable], reasons: Mapping[str, int], freed: int | None) -> None:
+    """What `storage prune` forgot; `freed` is None where it only looked."""
+    told = ", ".join(f"{number} {reason}" for reason, number in reasons.items() if number)
+    size = bytes_in_words(sum(b.kept for b in chosen))
+    if freed is None:
+        print(f"{len(chosen)} bodies would go{f' ({told})' if told else ''}; they take {size}")
+    else:
+        print(f"{len(chosen)} bodies forgotten{f' ({told})' if told else ''}; {bytes_in_words(max(freed, 0))} freed")
+
+
+def show_rereading(report: Report, examples: int) -> None:
+    """What another reader makes of the archive: counts, then some of the differences."""
+    out = console()
+    for difference in report.examples[:examples]:
+        out.print(Text(f"{difference.document} v{difference.number}  {plain(difference.title)}", "bold"))
+        if difference.fields:
+            out.print(Text(f"    {', '.join(difference.fields)}", "dim"))
+        for change in difference.measures:
+            figures = " → ".join(plain(q) for q in (change["before"], change["after"]) if q)
+            out.print(Text(f"    {change['type']:<8} {plain(change['subject'])}: {figures}", _CHANGES[change["type"]]))
+    for failure in report.failed:
+        out.print(Text(f"{failure.document} v{failure.number}  cannot be read: {plain(failure.error or '')}", "red"))
+    measures = ", ".join(f"{report.measures[name]} {name}" for name in _CHANGES)
+    verb = "changed" if report.applied else "would change"
+    out.print(f"{count(report.versions, 'version')} read, {report.changed} {verb}; measures: {measures}")

@@ -1,4 +1,4 @@
-"""The documents of the demo's site: invented for it, in the manner of real ones. 云川市 does not exist."""
+"""The documents of the demo's site: invented for it, in the manner of real ones. None of the cities exists."""
 
 from __future__ import annotations
 
@@ -17,12 +17,29 @@ REPLY = Paper(
         "林知夏委员：",
         "您提出的关于扩大普惠养老供给的提案收悉。我局会同市财政局、市卫健委认真研究，现答复如下：",
         "一、关于机构养老。截至目前，全市养老机构护理型床位占比达到51.6%，建成家庭养老床位3200余张。",
-        "二、关于资金支持。对符合条件的养老机构，按照新建、改扩建分别给予5000元/张、8000元/张的建设补贴，"
-        "并按照收住老年人的能力等级给予每床每月100元至450元的运营补贴。",
+        "二、关于资金支持。对养老机构，分别按照新建、改扩建给予5000元/张、8000元/张的建设补贴；"
+        "按照收住老年人的能力等级给予每床每月100元至450元的运营补贴。",
         "三、关于社区养老。对社区养老服务设施，按照等级给予每个每年5万元至20万元的运营补贴。",
         "感谢您对养老服务工作的关心。",
         "云川市民政局",
         "2026年3月10日",
+    ),
+)
+
+EARLIER_REPLY = Paper(
+    slug="t20240315_30964",
+    look="trs",
+    title="关于市政协六届三次会议第20240077号提案的答复",
+    publisher=CITY,
+    published_on="2024-03-15",
+    index_number="113700004/2024-00176",
+    paragraphs=(
+        "陈望舒委员：",
+        "您提出的关于发展护理型床位的提案收悉，现答复如下：",
+        "一、关于机构养老。截至目前，全市养老机构护理型床位占比达到43.8%。",
+        "二、关于下一步工作。到2025年底，养老机构护理型床位占比达到50%以上。",
+        "云川市民政局",
+        "2024年3月13日",
     ),
 )
 
@@ -147,4 +164,41 @@ WORK_REPORT = Paper(
     ),
 )
 
-PAPERS = (REPLY, PLAN, RULE, STANDARD, DISTRICT_REPLY, DISTRICT_PLAN, DISTRICT_NOTICE)
+
+def _rule(city: str, slug: str, day: str, number: str, paragraphs: tuple[str, ...]) -> Paper:
+    return Paper(
+        slug=slug,
+        look="trs",
+        title=f"{city}民政局 {city}财政局关于印发养老服务补助办法的通知",
+        publisher=f"{city}民政局",
+        published_on=day,
+        doc_number=number,
+        paragraphs=(number, *paragraphs, "本办法自印发之日起施行，有效期5年。"),
+        shelf="/szs/zcwj",
+    )
+
+
+#: A province's list of what its cities ruled: the cities that 云川市 is compared with.
+RULES = (
+    _rule("岚江市", "t20250411_51120", "2025-04-11", "岚民规〔2025〕2号", (
+        "一、对养老机构，分别按照新建、改扩建给予10000元/张、6000元/张的建设补贴。",
+        "二、对养老机构，给予每床每月200元的运营补贴。",
+        "三、到2027年底，养老机构护理型床位占比达到65%以上。目前，养老机构护理型床位占比达到58.4%。",
+    )),
+    _rule("沐溪市", "t20250620_51533", "2025-06-20", "沐民规〔2025〕4号", (
+        "一、对养老机构，分别按照新建、改扩建给予12000元/张、9000元/张的建设补贴。",
+        "二、对养老机构，给予每床每月150元至300元的运营补贴。",
+        "三、到2027年底，养老机构护理型床位占比达到60%以上。目前，养老机构护理型床位占比达到55.2%。",
+    )),
+    _rule("临湖市", "t20251015_52078", "2025-10-15", "临民规〔2025〕7号", (
+        "一、对养老机构，分别按照新建、改扩建给予8000元/张、4000元/张的建设补贴。",
+        "二、对养老机构，给予每床每月100元的运营补贴。",
+        "三、到2027年底，养老机构护理型床位占比达到58%以上。目前，养老机构护理型床位占比达到49.7%。",
+    )),
+    _rule("望屿市", "t20260122_52790", "2026-01-22", "望民规〔2026〕1号", (
+        "一、对养老机构，按照床位给予每张每年1200元的建设补贴。",
+        "二、到2027年底，养老机构护理型床位占比达到70%以上。目前，养老机构护理型床位占比达到63.9%。",
+    )),
+)  # fmt: skip
+
+PAPERS = (REPLY, EARLIER_REPLY, PLAN, RULE, STANDARD, DISTRICT_REPLY, DISTRICT_PLAN, DISTRICT_NOTICE, *RULES)

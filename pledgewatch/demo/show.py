@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -46,6 +47,11 @@ url = "{district}"
 name = "青屿区民政局 信息公开目录"
 region = "云川市青屿区"
 
+[[sources]]
+id = "cities-rules"
+url = "{cities}"
+name = "省民政厅 各市养老服务政策"
+
 [[tracked]]
 id = "nursing-beds"
 name = "养老机构护理型床位占比"
@@ -80,7 +86,7 @@ STEPS = (
     Step(
         "第一次访问：记录基线，不发提醒",
         lambda site: None,
-        note="首次访问只建立基线：七份文件、一份 PDF，两种网站样式，一份为 gb2312 编码",
+        note=f"首次访问只建立基线：{len(papers.PAPERS)} 份文件、一份 PDF，两种网站样式，其中一种为 gb2312 编码",
     ),
     Step(
         "网站只更换了页面装饰：浏览次数、当天日期、相关信息、令牌、样式",
@@ -105,13 +111,13 @@ STEPS = (
     Step(
         "网站被防护页面挡住（HTTP 412）",
         lambda site: site.challenge(True),
-        (("operator", ("source.blocked",)), ("operator", ("source.blocked",))),
+        (("operator", ("source.blocked",)),) * 3,
         note="不会误报“文件全部撤下”，只告知运维人员",
     ),
     Step(
         "防护解除，一切照旧",
         lambda site: site.challenge(False),
-        (("operator", ("source.recovered",)), ("operator", ("source.recovered",))),
+        (("operator", ("source.recovered",)),) * 3,
     ),
     Step(
         "网站撤下一份文件，连续两次访问都不在",
@@ -132,7 +138,10 @@ def run_demo(*, once: bool, port: int) -> int:
 
 def _settings(site: DemoSite, folder: Path, port: int) -> Settings:
     text = _CONFIG.format(
-        city=site.url("/mzj/zfxxgk/index.html"), district=site.url("/qyq/gkml.htm"), port=_free_port(port)
+        city=site.url(papers.REPLY.list_path),
+        district=site.url(papers.DISTRICT_REPLY.list_path),
+        cities=site.url(papers.RULES[0].list_path),
+        port=_free_port(port),
     )
     return parse_settings(text, str(folder / "config.toml"))
 
@@ -145,6 +154,9 @@ def _free_port(wanted: int) -> int:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                print(
+                    f"pledgewatch: 127.0.0.1:{wanted} is taken by another program; using a free port", file=sys.stderr
+                )
                 continue
             return int(probe.getsockname()[1])
     raise OSError("no free port on 127.0.0.1")

@@ -1,4 +1,4 @@
-"""A small disclosure site: eight documents of a city that does not exist, in two looks, on a loopback port.
+"""A small disclosure site: documents of cities that do not exist, in two looks, on a loopback port.
 
 It behaves as such sites do: its pages carry counters, dates of the day and related news, answer conditional
 requests, and may be edited, guarded by a challenge page or lost. The steps of the demo turn these switches.
@@ -34,12 +34,17 @@ class Paper:
     table: tuple[tuple[str, ...], ...] = ()
     pdf: str | None = None
     pdf_title: str = ""
+    shelf: str = "/mzj/zfxxgk"  # the list of a site in the "trs" look that it stands in
 
     @property
     def path(self) -> str:
         if self.look == "trs":
-            return f"/mzj/zfxxgk/{self.published_on[:7].replace('-', '')}/{self.slug}.html"
+            return f"{self.shelf}/{self.published_on[:7].replace('-', '')}/{self.slug}.html"
         return f"/qyq/info/1043/{self.slug}.htm"
+
+    @property
+    def list_path(self) -> str:
+        return f"{self.shelf}/index.html" if self.look == "trs" else "/qyq/gkml.htm"
 
     def edited(self, before: str, after: str) -> Paper:
         """The paper with one passage changed. The passage must stand in it exactly once: a demo must not lie."""
@@ -121,12 +126,8 @@ class DemoSite:
             return 412, "text/html; charset=utf-8", self._page("challenge.html").encode()
         if path == "/robots.txt":
             return 200, "text/plain", b"User-agent: *\nDisallow: /admin/\n"
-        if path in ("/mzj/zfxxgk/index.html", "/qyq/gkml.htm"):
-            return (
-                200,
-                "text/html; charset=utf-8",
-                self._list(state, "trs" if path.startswith("/mzj") else "boda"),
-            )
+        if listed := [p for p in state.papers.values() if p.list_path == path]:
+            return 200, "text/html; charset=utf-8", self._list(listed, state.furniture)
         if path.endswith(".pdf"):
             return 200, "application/pdf", _pdf(state.pdf_release)
         paper = next((p for p in state.papers.values() if p.path == path), None)
@@ -137,13 +138,12 @@ class DemoSite:
         # One of the two looks still says gb2312, as half of the country's older sites do.
         return 200, "text/html", body.encode("gb18030" if look == "boda" else "utf-8")
 
-    def _list(self, state: SiteState, look: Look) -> bytes:
-        rows = sorted((p for p in state.papers.values() if p.look == look), key=lambda p: p.published_on, reverse=True)
+    def _list(self, listed: list[Paper], furniture: int) -> bytes:
+        look = listed[0].look
+        rows = sorted(listed, key=lambda p: p.published_on, reverse=True)
         # The oldest document is pinned: a list's first row says nothing about what is new.
         rows = rows[-1:] + rows[:-1]
-        return self._page(f"{look}_list.html", rows=rows, n=state.furniture).encode(
-            "gb18030" if look == "boda" else "utf-8"
-        )
+        return self._page(f"{look}_list.html", rows=rows, n=furniture).encode("gb18030" if look == "boda" else "utf-8")
 
     def _page(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
