@@ -8,9 +8,10 @@ hundred characters), the same as one endless line, and the same thinned out with
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from benchmarks.table import Row, show
 from monitors.extraction import extract
 
 DOCUMENTS = Path(__file__).resolve().parents[1] / "tests" / "data" / "gold"
@@ -36,14 +37,16 @@ def seconds(text: str) -> float:
     return time.process_time() - start
 
 
-def main() -> None:
-    """Print a row for each kind of text."""
+def rows() -> Iterator[Row]:
+    """A row for each kind of text."""
     extract("到2030年建成1所。")  # patterns compile at the first call
-    print(f"{'extraction':<12}{'characters/s':>14}{'2 M against 1 M':>18}")
     for name, text in texts().items():
         once, twice = (seconds((text * (size // len(text) + 1))[:size]) for size in (MILLION, 2 * MILLION))
-        print(f"{name:<12}{2 * MILLION / twice:>14,.0f}{twice / once:>18.2f}")
+        yield Row(f"{name}: characters/s", f"{2 * MILLION / twice:,.0f}")
+        yield Row(
+            f"{name}: s for two million", f"{twice:.1f}", f"for one million {once:.1f}", twice / once, "2 is linear"
+        )
 
 
 if __name__ == "__main__":
-    main()
+    show("extraction", rows())

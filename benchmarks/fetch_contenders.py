@@ -1,6 +1,6 @@
-"""One pass over unchanged pages, by one of those who are compared; a process of its own for each.
+"""One pass over known pages, by one of those who are compared; a process of its own for each.
 
-    python -m benchmarks.fetch_contenders NAME PORT HOSTS PAGES [--conditional]
+    python -m benchmarks.fetch_contenders NAME PORT HOSTS PAGES LIST
 
 Prints one JSON object: `pages` that were answered as they should be, `seconds` and `cpu` (seconds) of the
 pass alone, from the first request to the last answer, without the start of the process.
@@ -15,16 +15,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from benchmarks.server import HOSTS, PAGE_SHA256, etag
+from benchmarks.server import FOLDERS, HOSTS, PAGE_SHA256, etag
 
 Address = tuple[str, str | None]  # the URL, and the ETag that we hold of it
 
 
-def addresses(port: int, hosts: int, pages: int, *, conditional: bool) -> list[Address]:
-    """`pages` documents, spread over the first `hosts` addresses of the site."""
-    paths = (f"/p/{n}" for n in range(pages))
+def addresses(port: int, hosts: int, pages: int, list: str) -> list[Address]:
+    """The `pages` documents of this list of the site, spread over its first `hosts` addresses."""
+    paths = (f"/{FOLDERS[list]}/{n // hosts}" for n in range(pages))
     return [
-        (f"http://{HOSTS[n % hosts]}:{port}{path}", etag(path) if conditional else None) for n, path in enumerate(paths)
+        (f"http://{HOSTS[n % hosts]}:{port}{path}", etag(path) if list == "list" else None)
+        for n, path in enumerate(paths)
     ]
 
 
@@ -95,9 +96,9 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("hosts", type=int)
     parser.add_argument("pages", type=int)
-    parser.add_argument("--conditional", action="store_true")
+    parser.add_argument("list", choices=FOLDERS)
     given = parser.parse_args()
-    CONTENDERS[given.name](addresses(given.port, given.hosts, given.pages, conditional=given.conditional))
+    CONTENDERS[given.name](addresses(given.port, given.hosts, given.pages, given.list))
 
 
 if __name__ == "__main__":

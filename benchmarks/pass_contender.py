@@ -1,9 +1,9 @@
-"""One whole pass of Pledgewatch over unchanged pages: list, conditional requests, captures and states in SQLite.
+"""One whole pass of Pledgewatch over known pages: list, conditional requests, captures and states in SQLite.
 
-    python -m benchmarks.pass_contender PORT HOSTS PAGES [--conditional]
+    python -m benchmarks.pass_contender PORT HOSTS PAGES LIST
 
 The first run for a case reads every page (the baseline) and keeps the database in the folder that the environment
-names; each run times a pass over a copy of it. Prints one JSON object, as `fetch_contenders` does.
+names; every further run times a pass over a copy of it and prints one JSON object, as `fetch_contenders` does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import shutil
 from pathlib import Path
 
-from benchmarks.server import HOSTS
+from benchmarks.server import FOLDERS, HOSTS
 
 FOLDER = "PLEDGEWATCH_BENCH_FOLDER"
 
@@ -24,7 +24,7 @@ _CONFIG = """
 delay = 0
 allow_private = true
 [storage]
-url = "sqlite:///{database}"
+url = "{database}"
 """
 _SOURCE = """
 [[sources]]
@@ -34,16 +34,15 @@ recheck = "all"
 """
 
 
-def config(database: Path, port: int, hosts: int, pages: int, *, conditional: bool) -> str:
-    """One source a host; the pages are shared evenly."""
+def config(database: str, port: int, hosts: int, pages: int, list: str) -> str:
+    """The database at a URL, and one source a host; the pages are shared evenly."""
     rows = pages // hosts
-    folder = "list" if conditional else "bare"
-    tables = (_SOURCE.format(n=n, host=HOSTS[n], port=port, list=folder, rows=rows) for n in range(hosts))
+    tables = (_SOURCE.format(n=n, host=HOSTS[n], port=port, list=list, rows=rows) for n in range(hosts))
     return _CONFIG.format(database=database) + "".join(tables)
 
 
-async def run(text: str) -> tuple[int, int]:
-    """A pass over all sources at once; how many documents were unchanged, and how many new."""
+async def run(text: str) -> None:
+    """A pass over all sources at once; prints how long it took where no document was new."""
     from benchmarks.fetch_contenders import Stopwatch
     from pledgewatch.passes import pass_over
     from pledgewatch.settings import parse_settings
@@ -55,11 +54,9 @@ async def run(text: str) -> tuple[int, int]:
     async with Workshop(settings, database) as workshop:
         stopwatch = Stopwatch()
         reports = await asyncio.gather(*(pass_over(workshop.pipeline, source) for source in settings.sources))
-        unchanged, new = sum(r.unchanged for r in reports), sum(r.new for r in reports)
-        if not new:
-            stopwatch.report(unchanged)
+        if not sum(report.new for report in reports):
+            stopwatch.report(sum(report.unchanged + report.revised for report in reports))
     database.close()  # so that the file holds everything and can be copied
-    return unchanged, new
 
 
 def main() -> None:
@@ -69,22 +66,18 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("hosts", type=int)
     parser.add_argument("pages", type=int)
-    parser.add_argument("--conditional", action="store_true")
+    parser.add_argument("list", choices=FOLDERS)
     given = parser.parse_args()
     configure_logs(logging.ERROR)
     folder = Path(os.environ[FOLDER])
-    baseline = folder / f"{given.hosts}-{given.conditional}.db"
-    copy = folder / "pass.db"
-
-    def config_of(path: Path) -> str:
-        return config(path, given.port, given.hosts, given.pages, conditional=given.conditional)
-
-    if not baseline.exists():
-        asyncio.run(run(config_of(baseline)))
-    shutil.copy(baseline, copy)
-    for rest in ("-wal", "-shm"):
-        Path(f"{copy}{rest}").unlink(missing_ok=True)
-    asyncio.run(run(config_of(copy)))
+    baseline, copy = folder / f"{given.list}-{given.hosts}.db", folder / "pass.db"
+    known = baseline.exists()
+    if known:
+        shutil.copy(baseline, copy)
+        for rest in ("-wal", "-shm"):
+            Path(f"{copy}{rest}").unlink(missing_ok=True)
+    at = f"sqlite:///{copy if known else baseline}"
+    asyncio.run(run(config(at, given.port, given.hosts, given.pages, given.list)))
 
 
 if __name__ == "__main__":

@@ -2,24 +2,28 @@
 
     python -m benchmarks.server
 
-Listens on eight loopback addresses and prints the port that it has on all of them. Paths:
+Listens on `HOSTS` and prints the port that it has on all of them. Paths:
 
     /list/N     a list page with N rows, which lead to /p/0 … /p/N-1 on the same host
     /bare/N     the same with rows that lead to /q/0 … /q/N-1
+    /moving/N   the same with rows that lead to /c/0 … /c/N-1
     /p/I        a document of 20 KB with an ETag that follows from its path; 304 where the request brings it
     /q/I        the same without ETag or date: always 200
-    /cpu        seconds of CPU that this process has used
+    /c/I        the same with an amount that depends on the edition
+    /publish    begins another edition
+    /told       seconds of CPU that this process has used, and how many answers of either status it gave
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import socket
 import sys
 import time
 
-HOSTS = tuple(f"127.0.0.{n}" for n in range(1, 9))
+HOSTS = tuple(f"127.0.0.{n}" for n in range(1, 65))
 
 _LINE = (
     "<p>（{n}）各区要加强组织领导，完善工作机制，压实工作责任，做好宣传引导，及时总结经验，确保各项任务落到实处。</p>\n"
@@ -33,6 +37,8 @@ _PAGE = (
 ).encode()
 PAGE_SHA256 = hashlib.sha256(_PAGE).hexdigest()
 _HTML = b"Content-Type: text/html; charset=utf-8\r\n"
+FOLDERS = {"list": "p", "bare": "q", "moving": "c"}  # list → where its documents stand
+_told = {"edition": 0, "200": 0, "304": 0}  # of documents
 
 
 class _Site(asyncio.Protocol):
@@ -56,23 +62,36 @@ def etag(path: str) -> str:
 
 def _answer(request: bytes) -> bytes:
     path = request.split(b" ", 2)[1]
-    if path.startswith(b"/p/"):
-        return _document(path, request)
-    if path.startswith(b"/q/"):
-        return _reply(_PAGE, _HTML)
-    if path.startswith((b"/list/", b"/bare/")):
-        return _reply(_list(int(path[6:]), "p" if path.startswith(b"/list/") else "q"), _HTML)
-    if path == b"/cpu":
-        return _reply(str(time.process_time()).encode(), b"")
+    match path.split(b"/")[1:]:
+        case [b"p", _]:
+            return _document(path, request)
+        case [b"q", _]:
+            return _page(_PAGE)
+        case [b"c", number]:
+            amount = 450 + 10 * _told["edition"]
+            return _page(_PAGE.replace("450元".encode(), f"{amount}元".encode()).replace(b"</h1>", number + b"</h1>"))
+        case [b"list" | b"bare" | b"moving" as name, rows]:
+            return _reply(_list(int(rows), FOLDERS[name.decode()]), _HTML)
+        case [b"publish"]:
+            _told["edition"] += 1
+            return _reply(b"", b"")
+        case [b"told"]:
+            return _reply(json.dumps({"cpu": time.process_time(), **_told}).encode(), b"")
     return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+def _page(body: bytes, headers: bytes = b"") -> bytes:
+    _told["200"] += 1
+    return _reply(body, headers + _HTML)
 
 
 def _document(path: bytes, request: bytes) -> bytes:
     own = etag(path.decode()).encode()
     head = b"ETag: %s\r\nLast-Modified: Mon, 07 Jul 2025 01:00:00 GMT\r\n" % own
     if b"if-none-match: %s\r\n" % own in request.lower() + b"\r\n":
+        _told["304"] += 1
         return b"HTTP/1.1 304 Not Modified\r\n%s\r\n" % head
-    return _reply(_PAGE, head + _HTML)
+    return _page(_PAGE, head)
 
 
 def _list(rows: int, folder: str) -> bytes:
