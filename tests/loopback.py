@@ -58,7 +58,7 @@ def http_server(answer: Answer) -> Iterator[Answer]:
 
 @dataclass
 class Mailbox:
-    """A mail server. `replies` are what it says to a recipient, or to "DATA", instead of 250."""
+    """A mail server. `replies` are what it says to a recipient, to "STARTTLS", "AUTH" or "DATA", instead of yes."""
 
     replies: dict[str, str] = field(default_factory=dict)
     port: int = 0
@@ -85,11 +85,24 @@ class Mailbox:
     def check(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append(data.login)
+        if "AUTH" in self.replies:
+            return AuthResult(success=False, handled=False, message=self.replies["AUTH"])
         return AuthResult(success=data.password == b"right", handled=False)
 
 
 class _OnAnyPort(Controller):
-    """Asked for port 0, aiosmtpd would knock at port 0 to see whether it is up."""
+    """Asked for port 0, aiosmtpd would knock at port 0 to see whether it is up. Refuses STARTTLS where told to."""
+
+    def factory(self) -> SMTP:
+        server = super().factory()
+        assert isinstance(server, SMTP) and isinstance(self.handler, Mailbox)
+        if reply := self.handler.replies.get("STARTTLS"):
+
+            async def refuse(arg: str) -> None:
+                await server.push(reply)
+
+            server._smtp_methods["STARTTLS"] = refuse
+        return server
 
     def _trigger_server(self) -> None:
         assert self.server is not None

@@ -21,6 +21,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
+import databases
 from servers import Asked, Reply, Site
 
 from pledgewatch.passes import PassReport, pass_over
@@ -92,7 +93,8 @@ class World:
     """A context manager. `subscribers` is TOML; by default one that hears of everything at a webhook."""
 
     def __init__(self, folder: Path, *, database: str | None = None, config: str = "", subscribers: str | None = None):
-        self.folder, self._database_url = folder, database
+        self.folder, self._own = folder, folder / "world.db" if database is None else None
+        self._database_url = databases.url_at(self._own) if self._own else database
         self._config, self._subscribers = config, subscribers
         self.source, self.list_path = "city", "/list.html"
         self.papers: dict[str, Paper] = {}
@@ -112,6 +114,8 @@ class World:
 
     def __exit__(self, *exc: object) -> None:
         self.database.close()
+        if self._own:
+            databases.give_up(self._own)
         self.site.__exit__(*exc)  # type: ignore[arg-type]
 
     def config(self) -> str:
@@ -119,10 +123,9 @@ class World:
         subscribers = self._subscribers
         if subscribers is None:
             subscribers = f'[[subscribers]]\nid = "reader"\nto = ["webhook+{self.site.url("/hook")}?secret=s"]\n'
-        url = self._database_url or f"sqlite:///{self.folder / 'world.db'}"
         return f"""
 [storage]
-url = "{url}"
+url = "{self._database_url}"
 [crawl]
 delay = 0
 allow_private = true

@@ -216,6 +216,7 @@ def test_extract_reads_what_it_can_and_goes_on(run: Operator, tmp_path: Path) ->
     assert [Path(f["file"]).name for f in ended.json["files"]] == ["文件.txt", "page.html"]
     for name in ("none.txt: No such file", "junk.bin: ", "Is a directory", "broken.pdf: "):
         assert name in ended.err
+    assert ended.err.count("junk.bin") == 1 and "junk.bin: a file of kind" in ended.err
     first = ended.json["files"][0]
     assert tuple(first) == ("file", "document", "measures")
     assert tuple(first["document"]) == DOCUMENT_KEYS
@@ -326,7 +327,9 @@ def test_deliveries_and_retry(run: Operator) -> None:
     assert all(tuple(r) == DELIVERY_KEYS for r in rows.values())
     assert (rows["reader"]["state"], rows["deaf"]["state"]) == ("sent", "retrying")
     assert "503" in rows["deaf"]["last_error"]
-    assert run("deliveries", "retry", rows["reader"]["id"]).status == 2
+    again = run("deliveries", "retry", rows["reader"]["id"])
+    assert again.status == 2 and "was sent already" in again.err
+    assert "there is no delivery 77" in run("deliveries", "retry", 77).err
     ended = run("deliveries", "retry", rows["deaf"]["id"])
     assert (ended.status, ended.out) == (0, f"delivery {rows['deaf']['id']} is queued again\n")
     assert "retrying" in run("deliveries").out or "pending" in run("deliveries").out
@@ -422,8 +425,12 @@ def test_measures_are_merged_for_good(two_reports: tuple[World, Operator]) -> No
     world, run = two_reports
     other = next(r for r in run("measures", "--json").lines if r["kind"] == "target")
     document = other["statements"][0]["document"]
+    wrong = run("measures", "merge", other["id"], "beds")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert wrong.err.endswith(f"swap the order: measures merge beds {other['id']}\n")
     ended = run("measures", "merge", "beds", other["id"])
-    assert (ended.status, ended.out, ended.err) == (0, "1 statement moved\n", "")
+    told = f"1 statement moved from {other['name']} ({other['id']}) to 家庭养老床位 (beds)\n"
+    assert (ended.status, ended.out, ended.err) == (0, told, "")
     assert document in stated_in(run)["beds"]
     world.revise("plan", "55%", "60%")
     world.check()
@@ -444,6 +451,50 @@ def test_subscribers(run: Operator, archive: World) -> None:
     failed = run("subscribers", "test", "deaf")
     assert (failed.status, failed.out) == (1, "")
     assert "503" in failed.err
+
+
+def test_whose_addresses_they_are_without_what_is_secret(run: Operator, tmp_path: Path) -> None:
+    secrets = ("hunter22", "KEYKEYKEY", "T0KEN", "P4TH")
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'storage.url = "sqlite:///{tmp_path}/a.db"\n[[subscribers]]\nid = "wang"\nevents = []\nto = '
+        '["mailtos://watch:hunter22@mail.example.org/?to=wang@example.org", "wecombot://KEYKEYKEY", '
+        '"webhook+https://u:hunter22@hooks.example.org/P4TH?secret=T0KEN", "jsons://in.example.org/T0KEN"]\n',
+        "utf-8",
+    )
+    shown = run("subscribers", "list", "--config", config, config=False).out
+    for place in (
+        "wang@example.org (mailto-",
+        "wecombot://… (wecombot-",
+        "webhook+https://hooks.example.org… (webhook+",
+    ):
+        assert place in shown, shown
+    assert "jsons://in.example.org…" in shown and "; no events; now" in shown
+    assert not [secret for secret in secrets if secret in shown]
+
+
+def test_a_sample_that_nobody_is_left_for_has_failed(tmp_path: Path, run: Operator) -> None:
+    from notify.subscriptions import channel_id
+    from storage.readers import leave, make_tokens
+
+    with World(tmp_path) as world:
+        (tmp_path / "config.toml").write_text(world.config(), "utf-8")
+        [table] = world.settings.subscribers
+        with world.database.begin() as conn:
+            make_tokens(conn, [(table.id, channel_id(url)) for url in table.to], world.clock())
+            for url in table.to:
+                assert leave(conn, table.id, channel_id(url), world.clock())
+        ended = run("subscribers", "test", table.id, "--config", tmp_path / "config.toml", config=False)
+        assert (ended.status, ended.out, world.bodies) == (1, "", [])
+        assert "nothing was sent: every address of" in ended.err
+
+
+def test_numbers_may_come_as_text_for_so_the_environment_gives_them() -> None:
+    from pledgewatch.settings import parse_settings
+
+    text = 'crawl.delay = "${DELAY}"\n[[sources]]\nid = "a"\nurl = "https://example.org/"\ndelay = "2"\n'
+    settings = parse_settings(text, "config.toml", {"DELAY": "2.5"})
+    assert (settings.crawl.delay, settings.sources[0].delay) == (2.5, 2.0)
 
 
 def test_what_a_subscriber_would_have_had(run: Operator, archive: World) -> None:

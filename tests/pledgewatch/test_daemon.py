@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import structlog
 from servers import Reply
 from world import World
 
 from pledgewatch import holders
-from pledgewatch.logs import mask
+from pledgewatch.console import complain, plain
+from pledgewatch.logs import configure_logs, mask
 from storage import leases
 
 LINES = ["一、目前，全市建成家庭养老床位3200余张。", "二、对符合条件的养老机构给予5000元/张的建设补贴。"]
@@ -175,7 +178,7 @@ def test_what_only_a_restart_changes_is_told(world: World) -> None:
         write(world, listen="127.0.0.1:1")
         service.process.send_signal(signal.SIGHUP)
         until(lambda: service.log("configuration reloaded"))
-        assert service.log("these tables change only with a restart", tables=["web"])
+        assert service.log("these change only with a restart", settings=["web"])
         assert service.ask_to_end() == 0
 
 
@@ -297,12 +300,41 @@ def test_nothing_is_said_of_processes_elsewhere(holder: str) -> None:
         "https://user:hunter2@example.org/list.html",
         "https://example.org/send?key=hunter2&x=1",
         "postgresql+psycopg://u:hunter2@db/x",
+        "wecombot://hunter2 answered 500",
+        "tgram://123456:hunter2/chat failed",
+        "connection failed: host=db user=u password=hunter2 dbname=x",
+        "{'token': 'hunter2', 'chat': 1}",
+        "Authorization: Bearer hunter2hunter2",
+        "POST https://oapi.example.org/robot/send?access_token=hunter2&timestamp=1 → 403",
     ],
 )
 def test_logs_mask_secrets(text: str) -> None:
     assert "hunter2" not in mask(text)
 
 
+def test_logs_mask_whatever_they_are_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """Words, objects, exceptions with their tracebacks, what libraries say, and values by their names."""
+    configure_logs()
+    address = "mailtos://me:hunter2@mail.example.org"
+    log = structlog.get_logger("test")
+    log.error("delivery given up", channel=address, error=ValueError(address), told=[{"token": "hunter2"}, {address}])
+    try:
+        raise RuntimeError(f"cannot send to {address}")
+    except RuntimeError:
+        log.exception("bug")
+        logging.getLogger("a.library").exception("failed for %s", address)
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 3 and "cannot send to mailtos" in said
+    assert "hunter2" not in said
+
+
 def test_logs_keep_what_operators_need() -> None:
     for text in ("https://mzj.example.org/list.html?page=2", "sqlite:////var/lib/pledgewatch/a.db"):
         assert mask(text) == text
+
+
+@pytest.mark.parametrize("mark", ["\x1b[2J", "\u202e", "\u2066", "\u200f", "\u061c", "\x9b", "\u2028", "\r"], ids=ascii)
+def test_terminals_are_not_steered_by_others(mark: str, capsys: pytest.CaptureFixture[str]) -> None:
+    complain(f"page says {mark}5000")
+    assert capsys.readouterr().err in ("pledgewatch: page says 5000\n", "pledgewatch: page says [2J5000\n")
+    assert plain(f"a\t{mark}\nb").replace("[2J", "") == "a\t\nb"

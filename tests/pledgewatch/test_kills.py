@@ -1,8 +1,10 @@
 """SIGKILL at each named point of a document's path, and at random moments: no change is lost, no alert is lost.
 
 The victim is a process of its own that checks the world's site once and kills itself at the point; then the test
-checks again and counts what arrived. A message may come twice only where the kill fell between sending and recording,
-and then with the same event ids.
+checks again and counts what arrived. A message may come twice only where its delivery was not recorded as sent when the
+process died, and then with the same event ids.
+
+PLEDGEWATCH_KILL_ROUNDS says how often on each database; `-rP` shows what was counted.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ def after(module, name, when=lambda result: True):
         if when(result):
             die()
         return result
-    setattr(module, name, wrapped)
+    async def awaited(*args, **kwargs):
+        await plain(*args, **kwargs)
+        die()
+    setattr(module, name, awaited if asyncio.iscoroutinefunction(plain) else wrapped)
 
 point, config, now = sys.argv[1:]
 settings = load_settings(config)
@@ -53,13 +58,15 @@ elif point == "events recorded, not committed":
     after(events, "record_events", bool)
 elif point == "after claim":
     after(outbox, "claim", bool)
-elif point == "after send":
+elif point == "before record":
     before(outbox, "record_sent")
 elif point == "recorded, not committed":
     after(outbox, "record_sent")
 
 async def main():
     async with Workshop(settings, open_database(settings.storage.url), lambda: datetime.fromisoformat(now)) as workshop:
+        if point == "after send":
+            after(workshop.post, "sender")
         print("ready", flush=True)
         for source in settings.sources:
             await pass_over(workshop.pipeline, source)
@@ -67,12 +74,16 @@ async def main():
 asyncio.run(main())
 """
 
-ROUNDS = int(os.environ.get("PLEDGEWATCH_KILL_ROUNDS", "12"))
-
 POINTS = (
     *("after capture", "inside T2", "events recorded, not committed"),
-    *("after claim", "after send", "recorded, not committed"),
+    *("after claim", "after send", "before record", "recorded, not committed"),
 )
+ANY = "at any moment"
+PLACES = (*POINTS, ANY)
+ROUNDS = -(-int(os.environ.get("PLEDGEWATCH_KILL_ROUNDS", "16")) // len(PLACES))  # at each place
+
+#: Where the message was sent and is not known to be: it comes again.
+SENT_UNRECORDED = ("after send", "before record", "recorded, not committed")
 LINES = [
     "现答复如下：对符合条件的养老机构给予5000元/张的建设补贴。",
     "目前，全市养老机构护理型床位占比达到51.6%。",
@@ -90,9 +101,21 @@ def victim(world: World, point: str) -> subprocess.Popen[str]:
     )
 
 
-def arrived(world: World) -> list[tuple[str, ...]]:
-    """The event ids of every message that arrived."""
-    return [tuple(sorted(str(event["id"]) for event in body)) for body in world.bodies]
+def kill_at(world: World, place: str, rng: random.Random) -> None:
+    """Start a process on the world and see it dead."""
+    process = victim(world, place)
+    if place == ANY:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, errors
+
+
+def recorded(world: World) -> int:
+    """How many deliveries are known to be sent."""
+    return sum(d.state == "sent" for d in world.deliveries())
 
 
 def settle(world: World) -> None:
@@ -101,43 +124,41 @@ def settle(world: World) -> None:
     world.check()
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at(tmp_path: Path, point: str) -> None:
-    with World(tmp_path) as world:
-        world.publish("reply", "关于第118号提案的答复", LINES)
-        world.check()
-        world.revise("reply", "5000元/张", "6000元/张")
-        process = victim(world, point)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, errors
-        settle(world)
-        assert world.types() == ["document.revised", "measure.changed"]
-        assert [d.state for d in world.deliveries()] == ["sent"]
-        twice = point in ("after send", "recorded, not committed")
-        assert len(world.bodies) == (2 if twice else 1)
-        assert len(set(arrived(world))) == 1
-
-
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """Revision after revision, each met by a process that is killed somewhere."""
+@pytest.mark.timeout(120 + 30 * ROUNDS)
+@pytest.mark.parametrize("place", PLACES)
+def test_killed(database_url: str, tmp_path: Path, place: str) -> None:
+    """Revision after revision, each met by a process that dies at this place."""
     rng = random.Random(20260901)
-    with World(tmp_path) as world:
+    with World(tmp_path, database=database_url) as world:
         world.publish("reply", "关于第118号提案的答复", LINES)
         world.check()
-        amount = 5000
-        for _ in range(ROUNDS):
+        twice = 0
+        for number in range(ROUNDS):
+            amount, before = 5000 + 100 * number, len(world.bodies)
             world.revise("reply", f"{amount}元/张", f"{amount + 100}元/张")
-            amount += 100
-            process = victim(world, "never")
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(rng.uniform(0, 0.25))
-            process.kill()
-            process.communicate()
+            kill_at(world, place, rng)
+            known = recorded(world) > number
             settle(world)
-        changed = [e for e in world.events() if e.type == "measure.changed"]
-        values = [(e.before["value"], e.after["value"]) for e in changed if e.before and e.after]
-        assert values == [(n, n + 100) for n in range(5000, amount, 100)]
-        told = {id_ for ids in arrived(world) for id_ in ids}
-        assert {str(e.id) for e in world.events()} == told
-        assert {d.state for d in world.deliveries()} == {"sent"}
+            messages = arrived(world)[before:]
+            assert len(set(messages)) == 1, "one message, and where it came again the same events"
+            assert len(messages) == 2 if place in SENT_UNRECORDED else len(messages) <= (1 if known else 2)
+            if place != ANY and place not in SENT_UNRECORDED:
+                assert len(messages) == 1, "nothing had been sent yet"
+            twice += len(messages) - 1
+        assert_nothing_lost(world)
+    print(f"{world.database.dialect}, {place}: {ROUNDS} killed, 0 lost, {twice} told twice with the same events")
+
+
+def arrived(world: World) -> list[tuple[str, ...]]:
+    """The event ids of every message that arrived."""
+    return [tuple(sorted(str(event["id"]) for event in body)) for body in world.bodies]
+
+
+def assert_nothing_lost(world: World) -> None:
+    """Every revision was recorded once, and what was recorded was told."""
+    changed = [e for e in world.events() if e.type == "measure.changed"]
+    values = [(e.before["value"], e.after["value"]) for e in changed if e.before and e.after]
+    assert values == [(n, n + 100) for n in range(5000, 5000 + 100 * ROUNDS, 100)]
+    assert world.types() == ["document.revised", "measure.changed"] * ROUNDS
+    assert {str(e.id) for e in world.events()} == {id_ for ids in arrived(world) for id_ in ids}
+    assert [d.state for d in world.deliveries()] == ["sent"] * ROUNDS

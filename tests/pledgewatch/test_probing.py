@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
+import socket
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +93,35 @@ def test_a_source_that_is_one_document(world: World, run: Operator) -> None:
     assert [d["url"] for d in run("documents", "--json").lines] == [world.site.url("/d0.html")]
 
 
+@pytest.mark.parametrize(
+    ("slugs", "told"),
+    [(["d0", "d1", "d2"], "has no other rows"), (["x/1", "x/2", "x/3"], "another list"), (None, "cannot be read")],
+    ids=["the first again", "another column", "not there"],
+)
+def test_a_next_page_is_believed_once_it_was_read(world: World, run: Operator, slugs: list[str] | None, told) -> None:
+    for n in range(1, 4):
+        world.publish(f"x/{n}", f"第{n}期工作简报", LINES)
+    world.show_list("/list.html", ["d0", "d1", "d2"], '<script>createPageHTML(9, 0, "list", "html");</script>')
+    if slugs:
+        world.show_list("/list_1.html", slugs)
+    found = run("sources", "test", "city", "--json").json
+    assert found["next"] is None
+    assert [told in warning for warning in found["warnings"]] == [True]
+    world.show_list("/list_1.html", ["d3"])
+    found = run("sources", "test", "city", "--json").json
+    assert (found["next"], found["warnings"]) == (world.site.url("/list_1.html"), [])
+
+
+def test_looking_at_a_source_makes_no_database(world: World, run: Operator) -> None:
+    empty = world.folder / "none" / "new.db"
+    config = world.config().replace(world._database_url or "", f"sqlite:///{empty}")
+    (world.folder / "config.toml").write_text(config, "utf-8")
+    assert run("sources", "list", "--json").lines[0]["state"] is None
+    assert "never visited" in run("sources", "list").out
+    assert run("sources", "test", "city").status == 0
+    assert not empty.parent.exists()
+
+
 def test_add_prints_a_table_and_writes_nothing(world: World, run: Operator) -> None:
     before = (world.folder / "config.toml").read_bytes()
     ended = run("sources", "add", world.site.url("/list.html?page=all"), "--id", "new")
@@ -134,7 +165,10 @@ def test_list_tells_how_sources_are_doing(world: World, run: Operator) -> None:
     [row] = run("sources", "list", "--json").lines
     assert (row["id"], row["state"], row["failures"], row["last_pass_at"]) == ("city", None, 0, None)
     assert "never visited" in run("sources", "list").out
-    assert run("check").status == 0
+    ended = run("check")
+    assert ended.status == 0 and "4 new (baseline)" in ended.out
+    world.publish("d9", "关于市政协第9号提案的答复", LINES)
+    assert re.search(r"\b1 new,", run("check").out)
     [row] = run("sources", "list", "--json").lines
     assert row["state"] == "ok" and row["last_pass_at"] and row["next_due_at"] > row["last_pass_at"]
 
@@ -156,12 +190,29 @@ def test_list_tells_of_a_source_that_never_worked(world: World, run: Operator) -
     ("url", "id_"),
     [
         ("https://mzj.wuhan.gov.cn/list.html", "wuhan-mzj"),
-        ("https://www.gov.cn/zhengce/", "source"),
+        ("https://www.gov.cn/zhengce/", "zhengce"),
+        ("https://www.gov.cn/", "source-1"),
         ("http://127.0.0.1:8000/", "source-1"),
+        ("http://10.0.0.7/mzj/xxgk/index_2.html", "mzj-xxgk"),
+        ("http://10.0.0.7/mzj.html", "mzj"),
+        ("http://[::1]/2026/list.html", "list"),
+        ("http://10.0.0.7/%E5%B8%82/", "E5-B8-82"),
     ],
 )
 def test_an_id_is_made_of_the_address(url: str, id_: str) -> None:
-    assert new_source(Settings(), url, None).id == id_
+    made = new_source(Settings(), url, None)
+    assert made.id == id_
+    second = new_source(Settings(sources=(made,)), f"{url}?page=2", None).id
+    assert second != id_ and second.startswith(id_.rstrip("1"))
+
+
+def test_a_server_that_is_not_there_is_told_in_plain_words(world: World, run: Operator) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
+        ended = run("sources", "add", f"http://{place}/mzj/")
+    assert (ended.status, ended.out) == (1, "")
+    assert f"connection refused by {place}" in ended.err and "ssl:" not in ended.err
 
 
 def test_an_interrupted_check_says_what_stays(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
