@@ -2,12 +2,13 @@
 # make test   the test suite; needs no service running
 # make bench  speed, as ratios within one run
 # make check  lint, types and the import contract
+# make screenshots  every page of the demo as a picture, for a phone and for a desk (needs chromium)
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test bench check lock clean
+.PHONY: setup demo test bench screenshots check lock clean
 
 setup: $(STAMP)
 
@@ -26,6 +27,9 @@ test: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+screenshots: setup
+	$(BIN)/python tools/screenshots.py $(SCREENSHOT_OPTIONS)
 
 check: setup
 	$(BIN)/ruff check .
