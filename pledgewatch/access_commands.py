@@ -16,6 +16,7 @@ from pledgewatch.console import (
     JsonOption,
     load,
     open_archive,
+    open_begun,
     print_lines,
     reading,
     stop,
@@ -40,11 +41,14 @@ RoleOption = Annotated[Role, typer.Option(help="What they may do: see, or also r
 
 
 @contextmanager
-def _writing(config: str | None) -> Iterator[sa.Connection]:
-    """A write transaction on the configured archive; ends the command with status 1 where it cannot be written."""
+def _writing(config: str | None, *, begin: bool = False) -> Iterator[sa.Connection]:
+    """A write transaction on the configured archive; ends the command with status 1 where it cannot be written.
+
+    `begin`: who may enter can be said before there is an archive, and makes one.
+    """
     from storage.errors import StorageError
 
-    database = open_archive(load(config))
+    database = (open_archive if begin else open_begun)(load(config))
     try:
         with database.begin() as conn:
             yield conn
@@ -91,7 +95,7 @@ def users_add(name: NameArgument, role: RoleOption = Role.reader, config: Config
 
     _checked(name)
     password = _new_password()
-    with _writing(config) as conn:
+    with _writing(config, begin=True) as conn:
         made = add_account(conn, name, role.value, password, utc_now())
     if not made:
         stop(f'"{name}" has an account already; `pledgewatch users password {name}` gives it another password')
@@ -152,7 +156,7 @@ def tokens_add(name: NameArgument, role: RoleOption = Role.reader, config: Confi
 
     _checked(name)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    with _writing(config) as conn:
+    with _writing(config, begin=True) as conn:
         made = add_token(conn, name, role.value, fingerprint(token), utc_now())
     if not made:
         stop(f'there is a token "{name}" already; `pledgewatch tokens remove {name}` ends it')

@@ -16,7 +16,7 @@ from pledgewatch.console import (
     complain,
     count,
     load,
-    open_archive,
+    open_begun,
     plain,
     print_json,
     print_lines,
@@ -214,7 +214,7 @@ def _decide(config: str | None, first: str, second: str, *, same: bool) -> None:
     from storage.threads import list_tracked
 
     try:
-        with open_archive(settings).begin() as conn:
+        with open_begun(settings).begin() as conn:
             names = {t.id: t.name for t in list_tracked(conn)}
             if same:
                 _refuse_to_lose(settings, first, second)
@@ -297,7 +297,7 @@ def deliveries_retry(
     from storage.outbox import delivery_by_id, retry
     from storage.readers import left_places
 
-    database = open_archive(load(config))
+    database = open_begun(load(config))
     try:
         with database.begin() as conn:
             wanted = delivery_by_id(conn, id_)

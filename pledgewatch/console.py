@@ -139,6 +139,14 @@ def is_there(settings: Settings) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").expanduser().exists()
 
 
+def open_begun(settings: Settings) -> Database:
+    """The archive, for a command about what it holds already; ends with status 2 where none was begun."""
+    if is_there(settings):
+        return open_archive(settings)
+    _nothing_yet(settings).close()
+    raise typer.Exit(EXIT_USAGE)
+
+
 def _nothing_yet(settings: Settings) -> Database:
     from sqlalchemy.engine import make_url
 

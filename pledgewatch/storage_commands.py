@@ -18,7 +18,7 @@ from pledgewatch.console import (
     complain,
     count,
     load,
-    open_archive,
+    open_begun,
     print_json,
     reading,
     stop,
@@ -120,7 +120,7 @@ def storage_prune(
         chosen, room = forgettable(conn, keep, utc_now()), stats(conn)
     freed = None if dry_run else 0
     if chosen and not dry_run:
-        database = open_archive(settings)
+        database = open_begun(settings)
         with _no_traceback(), Progress(len(chosen), "forgetting") as progress:
             chosen, freed = prune(database, keep, utc_now(), lambda n: progress.advance("forgetting", n))
         database.close()
@@ -169,7 +169,7 @@ def storage_copy(
     from storage.upkeep import NotEmptyError, copy_archive, work_of_copying
 
     settings = load(config)
-    origin = open_archive(settings)
+    origin = open_begun(settings)
     try:
         target = open_database(to)
     except StorageError as error:

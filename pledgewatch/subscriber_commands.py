@@ -13,8 +13,10 @@ from pledgewatch.console import (
     LARGEST,
     ConfigOption,
     JsonOption,
+    is_there,
     load,
     open_archive,
+    open_begun,
     plain,
     print_json,
     reading,
@@ -24,7 +26,6 @@ from pledgewatch.console import (
 
 if TYPE_CHECKING:
     from pledgewatch.settings import Settings, SubscriberTable
-    from storage.database import Database
 
 SubscriberArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of a configured subscriber.")]
 
@@ -43,39 +44,40 @@ def subscribers_list(json_: JsonOption = False, config: ConfigOption = None) -> 
     Whoever knows the address of a feed can read it: hand it to nobody but the subscriber.
     """
     settings = load(config)
-    from storage.errors import StorageError
     from storage.readers import left_places
 
-    database = open_archive(settings)
+    with reading(settings) as conn:
+        left = left_places(conn)
+    feeds = _feeds(settings) if is_there(settings) else {}
+    for table in settings.subscribers:
+        gone = {channel: at for channel in table.channels if (at := left.get((table.id, channel)))}
+        if json_:
+            times = {channel: at.isoformat() for channel, at in gone.items()}
+            print_json({**table.to_json(), "feed": feeds.get(table.id), "unsubscribed": times})
+        else:
+            _show(settings, table, gone, feeds.get(table.id))
+
+
+def _feeds(settings: Settings) -> dict[str, str]:
+    """The address of each subscriber's feed; the archive keeps what it is made of."""
+    from pledgewatch.work import utc_now
+    from storage.errors import StorageError
+    from storage.readers import FEED, token_for
+
+    database, now = open_archive(settings), utc_now()
     try:
-        with database.read() as conn:
-            left = left_places(conn)
-        for table in settings.subscribers:
-            gone = {channel: at for channel in table.channels if (at := left.get((table.id, channel)))}
-            feed = _feed_of(settings, database, table.id)
-            if json_:
-                times = {channel: at.isoformat() for channel, at in gone.items()}
-                print_json({**table.to_json(), "feed": feed, "unsubscribed": times})
-            else:
-                _show(settings, table, gone, feed)
+        return {t.id: _feed_at(settings, token_for(database, t.id, FEED, now)) for t in settings.subscribers}
     except StorageError as error:
         stop(str(error), EXIT_FAILED)
     finally:
         database.close()
 
 
-def _feed_of(settings: Settings, database: Database, subscriber: str) -> str:
-    from pledgewatch.work import utc_now
-    from storage.readers import FEED, token_for
-
-    return _feed_at(settings, token_for(database, subscriber, FEED, utc_now()))
-
-
 def _feed_at(settings: Settings, token: str) -> str:
     return f"{settings.web.links_base}/feeds/subscribers/{token}.atom"
 
 
-def _show(settings: Settings, table: SubscriberTable, left: dict[str, datetime], feed: str) -> None:
+def _show(settings: Settings, table: SubscriberTable, left: dict[str, datetime], feed: str | None) -> None:
     from notify.subscriptions import channel_id
 
     def told(url: str) -> str:
@@ -88,7 +90,8 @@ def _show(settings: Settings, table: SubscriberTable, left: dict[str, datetime],
 
     events = ", ".join(table.events) or "no events"
     print(f"{table.id}: {', '.join(map(told, table.to))}; {events}; {table.deliver}")
-    print(f"    feed: {feed}")
+    if feed:
+        print(f"    feed: {feed}")
 
 
 #: In the addresses of all other services the key may stand where a host is looked for: wecombot://KEY.
@@ -149,7 +152,7 @@ def subscribers_renew(id_: SubscriberArgument, config: ConfigOption = None) -> N
     from storage.readers import FEED, renew
 
     try:
-        with open_archive(settings).begin() as conn:
+        with open_begun(settings).begin() as conn:
             token = renew(conn, table.id, FEED, utc_now())
     except StorageError as error:
         stop(str(error), EXIT_FAILED)
@@ -176,7 +179,7 @@ def subscribers_resume(
     if not chosen:
         stop(f'{table.id} has no channel "{address}"; it has: {", ".join(table.channels)}')
     try:
-        with open_archive(settings).begin() as conn:
+        with open_begun(settings).begin() as conn:
             resumed = [channel for channel in dict.fromkeys(chosen) if resume(conn, table.id, channel)]
     except StorageError as error:
         stop(str(error), EXIT_FAILED)

@@ -85,6 +85,43 @@ def test_looking_into_an_archive_makes_none(
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("storage copy --to sqlite:///{}/other.db", "deliveries retry 1", "measures merge a b", "measures split a 1"),
+        *("subscribers renew wang", "subscribers resume wang", "users remove li", "tokens remove report"),
+    ],
+)
+def test_changing_what_an_archive_holds_makes_none(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = begun_with(tmp_path, monkeypatch, capsys)
+    ended = run(*words.format(tmp_path).split())
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == f"pledgewatch: there is no archive at {tmp_path}/new.db yet; `check` or `run` makes one\n"
+    assert [path.name for path in tmp_path.glob("*.db*")] == []
+
+
+def test_subscribers_without_an_archive_have_no_feed_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = begun_with(tmp_path, monkeypatch, capsys)
+    ended = run("subscribers", "list", "--json")
+    assert ended.status == 0 and f"there is no archive at {tmp_path}/new.db yet" in ended.err
+    (line,) = ended.lines
+    assert (line["id"], line["feed"], line["unsubscribed"]) == ("wang", None, {})
+    ended = run("subscribers", "list")
+    assert ended.out.startswith("wang: terminal://") and "feed" not in ended.out
+    assert [path.name for path in tmp_path.glob("*.db*")] == []
+
+
+def begun_with(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Operator:
+    config = folder / "config.toml"
+    subscriber = '[[subscribers]]\nid = "wang"\nto = ["terminal://me"]\n'
+    config.write_text(f'[storage]\nurl = "sqlite:///{folder}/new.db"\n{subscriber}', "utf-8")
+    return Operator(config, capsys, monkeypatch)
+
+
 def test_verify_says_that_all_is_well(run: Operator) -> None:
     ended = run("storage", "verify")
     assert (ended.status, ended.out) == (0, "")
