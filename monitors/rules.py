@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from monitors.changes import MeasureChange
@@ -109,7 +109,7 @@ class Occasion:
 @dataclass(frozen=True, slots=True)
 class Promise:
     """A tracked target that stands, on its way to its deadline. `watched_since`: when its document was
-    first seen.
+    first seen; `baseline`: that was in a first pass, which tells nobody of what it finds.
     """
 
     ref: MeasureRef
@@ -118,6 +118,7 @@ class Promise:
     document: DocumentRef
     version: int | None
     watched_since: date
+    baseline: bool = False
 
 
 def document_events(
@@ -186,7 +187,9 @@ def calendar_events(
 
     `today` is in the service's time zone. `reported` holds the progress statements of each tracked measure,
     by its id: a target that one of them reaches is never due or missed. A deadline that had passed before
-    the document was first seen is history and makes no event.
+    the document was first seen is history and makes no event. One that was near when a baseline found it is
+    part of what was found, and its event a baseline's: a first run would tell of every target of this year at
+    once. What comes near, nearer, or to its end from then on is news.
     """
     events = []
     for promise in _latest(promises):
@@ -443,6 +446,7 @@ def _calendar_event(
     """The key holds the horizon, not the days left: a day missed or run twice still says it once."""
     measure = promise.statement.measure
     words = figure_words(figure, language)
+    came_near = deadline - timedelta(days=horizon)
     return Event(
         type=f"target.{what}",
         time=time,
@@ -453,6 +457,7 @@ def _calendar_event(
         measure=promise.ref,
         before=_json(figure, measure),
         summary=_WORDS[language][what].format(name=promise.ref.name, before=words, deadline=deadline, days=days),
+        baseline=what == "due" and promise.baseline and came_near <= promise.watched_since,
         detail={
             "before_words": words,
             "deadline": deadline.isoformat(),

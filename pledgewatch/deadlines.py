@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
 
 from monitors.rules import Promise, calendar_events
 from monitors.threads import Statement
@@ -22,15 +25,17 @@ def look_at_calendar(settings: Settings, database: Database, now: datetime) -> l
 
     Every event has one key for good, so that looking twice a day, or after a pause of a month, tells nothing twice.
     """
-    today = now.astimezone(settings.service.zone).date()
+    zone = settings.service.zone
     names = {t.id: t.name for t in settings.tracked}
     with database.begin() as conn:
         known = [k for k in threads.statements_of(conn) if k.tracked_id]
+        baseline = documents.baseline_documents(conn)
         promises = [
-            _promise(k, names, documents.document_by_id(conn, k.document.id))
+            _promise(k, names, _watched_since(conn, k, zone), baseline=k.document.id in baseline)
             for k in known
             if k.measure.kind == "target" and k.measure.deadline
         ]
+        today = now.astimezone(zone).date()
         found = calendar_events(today, now, promises, _reported(known), language=settings.service.language)
         recorded = events.record_events(conn, found)
         for occasion in occasions(recorded):
@@ -38,13 +43,17 @@ def look_at_calendar(settings: Settings, database: Database, now: datetime) -> l
     return recorded
 
 
-def _promise(known: KnownStatement, names: dict[str, str], document: documents.StoredDocument | None) -> Promise:
+def _watched_since(conn: sa.Connection, known: KnownStatement, zone: ZoneInfo) -> date:
+    document = documents.document_by_id(conn, known.document.id)
+    assert document is not None, f"a statement refers to document {known.document.id}, which there is not"
+    return document.first_seen_at.astimezone(zone).date()
+
+
+def _promise(known: KnownStatement, names: dict[str, str], since: date, *, baseline: bool) -> Promise:
     measure = known.measure
     name = names.get(known.tracked_id or "", measure.subject)
     ref = MeasureRef(known.tracked_id or "", name, measure.kind, measure.recipient)
-    since = document.first_seen_at.date() if document else known.published_on
-    assert since is not None, f"document {known.document.id} was never seen"
-    return Promise(ref, _statement(known), known.source, known.document, known.version, since)
+    return Promise(ref, _statement(known), known.source, known.document, known.version, since, baseline)
 
 
 def _reported(known: Sequence[KnownStatement]) -> dict[str, list[Statement]]:

@@ -378,6 +378,12 @@ def replace_reading(
     return StoredVersion(mark, reading.document, stored, dict(reading.attachment_captures))
 
 
+def baseline_documents(conn: sa.Connection) -> frozenset[int]:
+    """The documents that were there at their source's first pass."""
+    first = sa.select(versions.c.document_id).where(versions.c.number == 1, versions.c.baseline.is_(True))
+    return frozenset(conn.execute(first).scalars())
+
+
 def history(conn: sa.Connection, document_id: int) -> tuple[HistoryLine, ...]:
     """All versions of a document, oldest first."""
     count = (

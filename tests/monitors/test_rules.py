@@ -182,9 +182,9 @@ def test_a_conflict_says_why() -> None:
     assert event.detail["reason"] == "疑似漏印连接号或小数点"
 
 
-def promise(told: Measure = RATE, since: date = date(2026, 1, 1)) -> Promise:
+def promise(told: Measure = RATE, since: date = date(2026, 1, 1), *, baseline: bool = False) -> Promise:
     ref = MeasureRef("beds", "护理型床位占比", "target")
-    return Promise(ref, stated(1, 7, date(2025, 1, 1), told), "mzj", DOCUMENT, 2, since)
+    return Promise(ref, stated(1, 7, date(2025, 1, 1), told), "mzj", DOCUMENT, 2, since, baseline)
 
 
 def on(day: date, *reports: Measure, told: Promise | None = None) -> list[Event]:
@@ -225,6 +225,20 @@ def test_a_target_stated_twice_is_told_once_by_the_latest_document_that_stands()
 def test_what_ended_before_it_was_watched_is_history() -> None:
     assert on(date(2027, 3, 1), told=promise(since=date(2027, 2, 1))) == []
     assert on(date(2026, 12, 1), told=promise(replace(RATE, deadline=None))) == []
+
+
+def test_what_was_near_at_the_baseline_belongs_to_it() -> None:
+    """The deadline is 2026-12-31, so that it comes near on 2026-10-02 and nearer on 2026-12-01."""
+
+    def told(since: date, day: date, *, baseline: bool = True) -> list[bool]:
+        return [e.baseline for e in on(day, told=promise(since=since, baseline=baseline))]
+
+    assert told(date(2026, 10, 2), date(2026, 10, 2)) == [True]
+    assert told(date(2026, 10, 1), date(2026, 10, 2)) == [False]
+    assert told(date(2026, 11, 1), date(2026, 11, 2)) == [True]
+    assert told(date(2026, 11, 1), date(2026, 12, 1)) == [False]
+    assert told(date(2026, 12, 20), date(2027, 1, 1)) == [False]  # nobody had said that it was missed
+    assert told(date(2026, 11, 1), date(2026, 11, 2), baseline=False) == [False]
 
 
 @pytest.mark.parametrize(
