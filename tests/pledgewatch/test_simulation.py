@@ -129,14 +129,14 @@ def test_the_schedule_is_kept_and_memory_stays(tmp_path: Path) -> None:
         gc.collect()
         return float(len(gc.get_objects()))
 
-    told = simulate(12, 8, objects, tmp_path)
-    assert set(told.passes) == {source.id for source in configuration(tmp_path, 12).sources}
-    assert min(told.passes.values()) >= 8
+    told = simulate(15, 6, objects, tmp_path)
+    assert set(told.passes) == {source.id for source in configuration(tmp_path, 15).sources}
+    assert min(told.passes.values()) >= 6
     assert max(told.lateness) <= 2 * TICK, "a tick, and one more while passes are at work"
     assert told.failed > 0
-    passes = sum(told.passes.values()) * 6 / 8
-    # From hour to hour the count wavers by some hundred; what a pass leaks would be tens of objects, six hours long.
-    assert told.memory[7] - told.memory[1] < 10 * passes, "what a pass leaves behind does not add up"
+    passes = sum(told.passes.values()) * 4 / 6
+    # From hour to hour the count wavers by some hundred; what a pass leaks would be tens of objects, four hours long.
+    assert told.memory[5] - told.memory[1] < 10 * passes, "what a pass leaves behind does not add up"
 
 
 # --- the clock ---------------------------------------------------------------------------------------------------
