@@ -6,7 +6,7 @@ format; an operator's own folder of files with the same names goes before them.
 
 Beside the contract's fields these keys of `Event.detail` are shown where they are there: `before_words` and
 `after_words` (a figure ready to read); `deadline`, `recipient`, `condition` (a value, or [before, after]);
-`bodies`; `days` (left until the deadline); `reasons`, `reason` (codes, see `phrases.REASONS`, or words);
+`bodies`; `days` (left until the deadline); `reasons`, `cause`, `reason` (codes, see `phrases.REASONS`, or words);
 `figures` (what a new document holds: `name`, `words`, `figures`); `other_document` (of a conflict); `published_on`.
 """
 
@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from notify.marking import Piece, alike, excerpt, head, mark, side
 from notify.phrases import (
+    REASONS,
     WORDS,
     both_words,
     change_words,
@@ -364,13 +365,19 @@ def _change(event: Event, s: _Setting) -> Change:
         name=clean(event.measure.name),
         figures=_figures(event, s.language),
         size=size_words(event, s.language),
-        summary=reason_words(event.detail.get("reason") or "", s.language),
+        summary=_reason(event, s.language),
         facts=_measure_facts(event, s),
         inline=inline,
         old=old,
         new=new,
         link=s.links.event(event.id) if event.id else None,
     )
+
+
+def _reason(event: Event, language: str) -> str:
+    """Why figures clash: by its code, in the reader's language, else in the words that the event came with."""
+    code = event.detail.get("cause")
+    return reason_words(code if code in REASONS else event.detail.get("reason") or "", language)
 
 
 def _figures(event: Event, language: str) -> str:

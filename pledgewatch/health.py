@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from notify.causes import cause_words
 from pledgewatch import queueing
 from pledgewatch.hours import is_open, opening
 from pledgewatch.settings import Settings, Source
@@ -152,64 +152,6 @@ def _next_turn(source: Source, now: datetime, settings: Settings) -> datetime:
 
     fire = CronTrigger.from_crontab(source.cron, settings.service.zone).get_next_fire_time(None, now)
     return fire.astimezone(UTC) if fire else now + source.every
-
-
-# What a verdict's code says in a reader's words.
-_CAUSES = {
-    "challenge": "被防护页拦截",
-    "forbidden": "被拒绝访问",
-    "login": "要求登录",
-    "gone": "页面不存在",
-    "soft-404": "页面不存在",
-    "maintenance": "网站维护中",
-    "server-error": "服务器出错",
-    "rate-limited": "访问过于频繁，被限制",
-    "timeout": "访问超时",
-    "time-limit": "访问超时",
-    "refused": "无法连接",
-    "reset": "连接被中断",
-    "unreachable": "无法连接",
-    "dns": "域名无法解析",
-    "tls": "安全连接失败",
-    "robots": "网站不允许程序访问（robots.txt）",
-    "incomplete": "网页未能完整加载",
-    "browser": "浏览器无法使用",
-    "pattern": "标题规则无法匹配",
-    "client-error": "服务器不接受请求",
-    "error-page": "网站出错",
-    "api-error": "接口出错",
-    "truncated": "内容不完整",
-    "undecodable": "文字无法辨认",
-    "mojibake": "文字无法辨认",
-}
-_FIREWALLS = {
-    "ruishu": "瑞数",
-    "jiasule": "创宇盾",
-    "acw": "阿里云",
-    "cloudflare": "Cloudflare",
-    "captcha": "验证码",
-    "cookie": "Cookie 校验",
-}
-_UNCLEAR = frozenset({"tls", "browser", "incomplete", "pattern"})  # these may be mended, by who knows what failed
-
-
-def cause_words(reason: str, language: str) -> str:
-    """A verdict's reason for a reader: the cause, and in brackets what an operator may look up. One that has no
-    known code, and any in English, is told as it is.
-
-    >>> cause_words("list: challenge:ruishu 瑞数 script challenge, HTTP 412", "zh")
-    '被防护页拦截（HTTP 412，瑞数）'
-    """
-    code = next((part for part in re.split(r"[:\s]+", reason) if part in _CAUSES), None)
-    if code is None or language != "zh":
-        return reason
-    facts = re.findall(r"\bHTTP \d{3}\b", reason)[:1]
-    facts += [_FIREWALLS[name] for name in re.findall(r"challenge:(\w+)", reason) if name in _FIREWALLS]
-    facts += [f"网页写着“{said}”" for said in re.findall(r"the page says: (.{1,40})", reason)]
-    if not facts and code in _UNCLEAR:
-        facts = [reason.partition(f"{code}:")[2].strip()]
-    told = "，".join(filter(None, facts))
-    return f"{_CAUSES[code]}（{told}）" if told else _CAUSES[code]
 
 
 def _event(settings: Settings, source: Source, state: SourceState, reason: str, now: datetime) -> Event:

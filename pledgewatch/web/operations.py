@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from notify.causes import cause_words
 from pledgewatch import holders
-from pledgewatch.health import cause_words
 from pledgewatch.web import queries
 from pledgewatch.web.access import viewer
 from pledgewatch.web.site import Site, number, paging, site_of
