@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from notify.marking import head, tokens
+from notify.marking import head
 from storage.records import Event, change_size
 
 # Most important first: what one can claim, then what was promised, then what was reported.
@@ -282,20 +282,19 @@ def change_words(event: Event, language: str) -> str:
         aim = f"目标{before}" if language == "zh" else f"target {before}"
         return f"{after}{WORDS[language]['open']}{aim}{WORDS[language]['close']}" if after else aim
     if before and after and before != after:
-        return f"{_without_shared_end(before, after)}→{after}"
+        return f"{_without_shared_unit(before, after)}→{after}"
     return after or before
 
 
-def _without_shared_end(before: str, after: str) -> str:
-    """`before` without the words that it shares with the end of `after`: the unit, never a number."""
-    old, new = tokens(before), tokens(after)
-    shared = 0
-    while shared < min(len(old), len(new)) - 1 and old[-1 - shared] == new[-1 - shared]:
-        if any(c.isdigit() for c in old[-1 - shared]):
-            break
-        shared += 1
-    kept = "".join(old[: len(old) - shared]).rstrip()
-    return kept if any(c.isdigit() for c in kept) else before
+# A number or range with what stands before it (不低于, ≥), and its unit, which may hold a number of its own: 名/5000人.
+_NUMBER_AND_UNIT = re.compile(r"(\D*\d[\d.,]*[十百千万亿]*(?:—\d[\d.,]*[十百千万亿]*)?[%％‰]?)(.*)", re.ASCII)
+
+
+def _without_shared_unit(before: str, after: str) -> str:
+    """`before` without its unit where `after` has the same: the whole unit or nothing, and never of several figures."""
+    old, new = _NUMBER_AND_UNIT.fullmatch(before), _NUMBER_AND_UNIT.fullmatch(after)
+    several = "、" in before or ", " in before
+    return old[1] if old and new and old[2] == new[2] and not several else before
 
 
 # --- titles ------------------------------------------------------------------------------------------------

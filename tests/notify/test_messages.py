@@ -30,7 +30,7 @@ from notify_samples import (
 from notify.channels import CHANNELS
 from notify.marking import alike, excerpt, head, mark, side, tail, tokens
 from notify.messages import Format, Limit, Message, bold, escape_markdown, render, safe_url
-from notify.phrases import clean, compose_figure
+from notify.phrases import change_words, clean, compose_figure
 from storage.records import Event, MeasureRef
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -142,6 +142,39 @@ def raised(before: str, after: str) -> Event:
 )
 def test_titles(events: list[Event], language: str, title: str) -> None:
     assert written(events, language=language).title == title
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("1名/5000人", "2名/5000人", "1→2名/5000人"),
+        ("1名/3000人", "1名/5000人", "1名/3000人→1名/5000人"),
+        ("1.2万名/5000人", "1名/5000人", "12000→1名/5000人"),
+        ("1.2万名", "5000人", "12000名→5000人"),
+        ("35张/千人", "40张/千人", "35→40张/千人"),
+        ("5万—30万元", "6万—30万元", "5万—30万→6万—30万元"),
+        ("5000元/张、8000元/张", "6000元/张、8000元/张", "5000元/张、8000元/张→6000元/张、8000元/张"),
+        ("5000元以上", "6000元以上", "5000→6000元以上"),
+        ("5000元/张", "5000元/床", "5000元/张→5000元/床"),
+        (
+            "1 person per 5,000 people",
+            "2 people per 5,000 people",
+            "1 person per 5,000 people→2 people per 5,000 people",
+        ),
+        ("35 beds per 1,000 people", "40 beds per 1,000 people", "35→40 beds per 1,000 people"),
+        ("全覆盖", "90%", "全覆盖→90%"),
+    ],
+)
+def test_from_and_to_share_a_whole_unit_or_none(before: str, after: str, told: str) -> None:
+    assert change_words(raised(before, after), "zh") == told
+
+
+def test_why_figures_clash_is_told_in_the_reader_s_language() -> None:
+    """The event came with words of the service's language."""
+    told = replace(CONFLICT, detail={**CONFLICT.detail, "cause": "lost_mark", "reason": "疑似漏印连接号或小数点"})
+    assert "same digits: a mark may have been lost in print" in written([told], language="en").body
+    unknown = replace(told, detail={**told.detail, "cause": "newer", "reason": ""})
+    assert "newer" not in written([unknown]).body
 
 
 words = st.text(st.sampled_from("养老机构建设补贴0123456789.%万元abc，（）\x1b\n\u202e<>[]*_ "), max_size=80)
