@@ -36,7 +36,7 @@ _FORWARD = re.compile(
     r"|必须)"
 )
 _DATED = re.compile(r"(?<!截至)(?<!截止)(?:到|至)(20\d\d)年")
-_YEAR = re.compile(r"(?<!\d)(20\d\d)(?:年|(?=累计|全年|共))")
+_YEAR = re.compile(r"(?<![\d较比与])(20\d\d)(?:年|(?=累计|全年|共))")
 _DONE = re.compile(
     r"(?:建成|完成|实现|达到?|新增|建设|改造|培训|打造|培育|发放|投入|开展|举办|引进|创建|设立|成立|组建"
     r"|增长|提升|提高|上线|发布|获|入选|出台|建|设)了"
@@ -73,7 +73,7 @@ _CLOSES = re.compile(r"^[^,。;:!?\n|、]{0,30}的(?:[,;。:\n]|$)")
 _CONDITION_HEAD = re.compile(r"(?:且|并且|并|达到|达|满|超过|不足|低于|高于|不低于|不少于|不超过|为)?[^,。;:]{0,30}$")
 _GIVEN_LATER = re.compile(r"(?:给予|予以|奖励|补贴|补助|资助|发放|享受|奖补|支持|减免|可申请|可申报|可享受|认定为)")
 _QUALIFIES = re.compile(
-    r"的[^,。;:]{1,20}?(?:可以?|应当?|须|申请|享受|纳入|认定|予以|给予|发放)|的?(?:本市|我市"
+    r"的(?!比例|标准|额度|幅度)[^,。;:]{1,20}?(?:可以?|应当?|须|申请|享受|纳入|认定|予以|给予|发放)|的?(?:本市|我市"
     r"|当地)?[一-鿿]{0,6}(?:家庭|人员|对象)(?:可以?|中|的)"
 )
 _MODIFIES = re.compile(r"(?:[一-鿿]{0,6}的[一-鿿]{1,10}|[一-鿿]{2,6})(?:占比|比例|比重|达到?|至少|不少于|不低于|\d)")
@@ -93,6 +93,10 @@ _REQUISITE = re.compile(
 _FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
 
 
+_DOES = re.compile(r"(?:□|[一二三四五六七八九十]是|已|共|累计|将|要|继续)*" + any_of("time", "doing").pattern)
+_MEANS_SHARE = re.compile(
+    r"(?:收入|支出|费用)[^,。;\d]{0,8}(?:超过|低于|高于|不足|达到?|占)[^,。;\d]{0,24}收入的?(?=[\d.]+%)"
+)
 _MEANS = re.compile(r"人均[^,。;]{0,8}收入|家庭[^,。;]{0,10}(?:收入|财产|存款|资产)|存款|市值|财产|月收入|年收入")
 
 
@@ -117,6 +121,14 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if quantity.sort == "count" and quantity.bound in (">=", "<=") and _QUALIFIED_ACTS.match(after):
         return True
+    if (
+        quantity.sort == "percent"
+        and setting.genre in ("rule", "unknown")
+        and _MEANS_SHARE.search(text[setting.clause[0] : quantity.end])
+    ):
+        return True
+    if quantity.unit in ("种", "类") and text[quantity.start - 1] == "等" and not _DOES.match(setting.clause_text()):
+        return True  # 白血病等12种疾病 counts the words before it
     if _DEFINES.search(text[setting.sentence[0] : quantity.start]):
         return True
     if quantity.sort in ("count", "percent") and _REQUIRED.search(text[setting.sentence[0] : quantity.start]):
@@ -142,7 +154,7 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         )
     ):
         return later_money or quantity.bound != "="
-    if quantity.sort == "money" and re.match(r"(?:\(含\))?(?:以上|以下)?的?部分", after):
+    if quantity.sort == "money" and not _granted(setting, quantity) and _BAND.match(after):
         return True
     if (
         quantity.sort == "money"
@@ -151,21 +163,38 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         and _SIZE_OF.search(setting.text[setting.clause[0] : quantity.number])
     ):
         return True
+    if quantity.sort == "money" and quantity.bound != "=" and _sizes_counted(setting, quantity, after):
+        return True
     if quantity.sort == "money" and later_money and _earned_by(setting, quantity, after):
         return True
-    if quantity.sort == "percent" and _INSTALMENT.match(after):
+    if quantity.sort == "percent" and (_INSTALMENT.match(after) or (setting.carried and _RAISES.match(after))):
         return True
     if quantity.sort in ("count", "percent", "times") and later_money:
         return _earns(setting, quantity, after)
     return False
 
 
+# A band of costs, of which a share is paid: 1万元至5万元部分; 2万元以内的按65%; 起付线至3万元的费用.
+_BAND = re.compile(
+    r"(?:\([^()]{1,9}\))?(?:以[上下内])?(?:的?部分|的?(?:医疗|住院|门诊|合规|政策范围内)*费用"
+    r"|(?:以[上下内])?(?:\([^()]{1,9}\))?[\d.]+%|(?:的,?|(?<=以[上下内]),?)(?:报销|救助|补偿|支付)?(?:比例)?按?[一-鿿]{0,6}[\d.]+%)"
+)
 _INSTALMENT = re.compile(r"(?:[、和][\d.]+%)*的?比例(?:分[一-鿿]{1,3}年?)?(?:拨付|到位|兑现)")
+_RAISES = re.compile(r"的,?[^,。;\d]{0,10}(?:提高|增加|上浮|降低)")
 _SIZE_OF = re.compile(r"(?:收入|产值|营收|投资|销售额|纳税|税收|出口额|交易额|资产|合同额)[^,。;]{0,16}$")
 _DESCRIBED = re.compile(r"(?:以上|以下)?的[一-鿿“”]{2,16}\d")
 _EARNER = re.compile(
     r"(?:[、和及][\d.]+[万亿]*元)*(?:\(含\))?(?:以上)?的[^,。;]{0,20},?[^,。;]{0,12}(?:给予|奖励|补助|补贴|资助)"
 )
+
+
+_COUNTED_SO = re.compile(r"\d[余多]?[万千百]?[余多]?[家个户名处座条支项](?:左右|以上)?[一-鿿]{0,10}$")
+_SIZED = re.compile(r"(?:以[上下])?的?[一-鿿“”]{0,8}(?:企业|园区|集群|基地|产业|平台|主体|项目|公司|机构|商圈|市场)")
+
+
+def _sizes_counted(setting: Setting, quantity: Quantity, after: str) -> bool:
+    """A size between a count and what it counts: 10个产值超10亿元的园区."""
+    return bool(_COUNTED_SO.search(setting.text[setting.clause[0] : quantity.start]) and _SIZED.match(after))
 
 
 def _earned_by(setting: Setting, quantity: Quantity, after: str) -> bool:
@@ -180,27 +209,58 @@ def _granted(setting: Setting, quantity: Quantity) -> bool:
     )
 
 
+_REACHED = re.compile(r"达到?|超过|满|以上|首次|新增")
+_CHOSEN = re.compile(
+    r"(?:□|[一二三四五六七八九十]是)*(?:每年|力争|计划|拟)?(?:支持|遴选|评选|择优|认定|打造|培育|推动|确定)(?!的)"
+)
+
+
 def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
     """A size before the amount that it earns: …达到5个以上的运营主体给予20万元."""
     own = setting.text[setting.clause[0] : quantity.start]
-    if re.search(r"(?:给予|补贴|补助|按|报销|支付|资助|奖励)[^,。;]{0,14}$", own) and quantity.sort == "percent":
+    quoted = setting.text[quantity.start : quantity.end]
+    if (
+        re.search(r"(?:给予|补贴|补助|按|报销|支付|资助|奖励|减免|返还|救助)[^,。;]{0,14}$", own)
+        and quantity.sort == "percent"
+    ):
         return False
     if quantity.sort == "percent" and re.match(r"(?:予以|给予|的?(?:比例|标准))", after):
         return False
-    giving = _GIVEN_LATER.search(after)
+    giving = _GIVEN_LATER.search(re.split(r"[;。]", after)[0])
     if giving and "的" in after[: giving.start()]:
         return True
-    if giving and after[giving.start() - 1 : giving.start()] == "," and setting.genre not in ("report", "reply"):
+    amount = giving and re.match(r"[^,。;\d]{0,24}\d[\d.]*(?:[万亿]*元|%)", after[giving.end() :])
+    if quantity.bound != ">=" and _CHOSEN.match(setting.text, setting.clause[0]):
+        return False  # 支持建设示范项目3个,给予…: so many are to be
+    if amount and giving and after[giving.start() - 1] == "," and setting.genre not in ("report", "reply"):
+        if setting.genre == "plan" and (_DUTY.search(own + quoted) or not _REACHED.search(own + quoted)):
+            return False
         return giving[0] not in ("发放", "支持", "减免", "享受") or quantity.bound != "="
     return bool(re.match(r"(?:\(含\))?(?:及?以上|以下)?的", after)) and quantity.bound != "="
+
+
+_RATE_OF = re.compile(  # 参保缴费率, 低收费开放率: rates about paying, and nothing to pay
+    _CONTRIBUTION.pattern + r"[一-鿿]{0,8}?(?<!费)(?:率|占比|比重)[^,。;]{0,8}$|缴费率[^,。;]{0,8}$"
+)
+# What people bear is what a fund pays a share of: 起付标准以上部分按60%支付; 个人自付费用救助60%.
+_COVERED = re.compile(r"(?:部分|费用|以[上下内]|之后|后)[^,。;]{0,12}?(?:按照?|救助|支付|补偿|赔付|承担)[^,。;]{0,10}$")
+_PAID_BACK = re.compile(
+    r"(?:[、和及][\d.]+%)*的?(?:比例|标准)?(?:给予|予以|进行|实施)?[一-鿿]{0,2}(?:救助|补偿|返还|赔付)"
+)
 
 
 def is_contribution(setting: Setting, quantity: Quantity) -> bool:
     """What people pay in, or pay themselves, is no benefit: 个人缴费每人每年60元."""
     if quantity.sort not in ("money", "percent"):
         return False
-    near = setting.text[max(setting.clause[0], quantity.start - 40) : min(setting.clause[1], quantity.end + 12)]
-    return bool(_CONTRIBUTION.search(near)) and not _RELIEF.search(near)
+    before = setting.text[max(setting.clause[0], quantity.start - 40) : quantity.number]
+    after = setting.text[quantity.end : min(setting.clause[1], quantity.end + 12)]
+    near = before + setting.text[quantity.number : quantity.end] + after
+    if not _CONTRIBUTION.search(near) or _RELIEF.search(near):
+        return False
+    if quantity.sort == "money":
+        return True
+    return not (_COVERED.search(before) or _PAID_BACK.match(after) or _RATE_OF.search(before))
 
 
 # --- which kind -------------------------------------------------------------------------------------------
@@ -233,7 +293,16 @@ _SHARE_AFTER = re.compile(
     r"|返还|退还|发放|增发|加发|标准)|以内的?(?:补贴|奖励)"
 )
 # The benefit of a list of tiers may stand after the last: 低保对象70%、特困人员90%的比例给予救助.
-_MORE_TIERS = re.compile(r"(?:[、,;和及][一-鿿()\d-]{1,14}?[\d.]{1,6}%){1,8}(?=的?(?:比例|标准))")
+_MORE_TIERS = re.compile(
+    r"(?:[、,;和及][一-鿿()\d-]{1,14}?[\d.]{1,6}%){1,8}"
+    r"(?=的?(?:比例|标准)|(?:给予|予以)?(?:救助|支付|报销|补助|补贴|补偿|赔付))"
+)
+_OF_BAND = re.compile(
+    r"(?:部分|费用|以[上下内]的?),?(?:再?按照?|支付|报销|救助|补[助偿贴]|赔付)(?:比例)?[^,。;\d]{0,6}$"
+)
+_FUNDS_NAMED = re.compile(
+    r"(?:救助|补助|补贴|奖励|资助|奖补)(?:基金|资金|经费|对象|人员|人次|面|率)"
+)  # they give nothing here
 _AVERAGE = re.compile(r"(?:平均|实际|综合)[一-鿿]{0,10}比例[^,。;\d]{0,6}$")  # what comes out of a rule, and is none
 _SHARE_NAMED = re.compile(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息|返还|奖补|奖励)比例(?:标准)?分别")
 _DEALT = re.compile(r"比例(?:标准)?分别(?:为|是|按)?(?:[一-鿿、()]{1,16}[\d.]{1,6}%[、,和及]?){1,8}[一-鿿()]{0,16}$")
@@ -259,6 +328,8 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
         return bool(_RAISED.search(re.split(r"[由从](?=[^由从]*$)", own)[0]))
     if quantity.sort == "months":
         return True
+    if quantity.sort == "times" and setting.carried and quantity.bound == "<=":
+        return True
     if quantity.sort == "times":
         of = re.search(r"标准(?:的|按)?[^,。;]{0,4}$", own) or _STANDARD.search(own) or _SUBSIDY.search(own)
         return bool(of) and not re.search(r"增长|提高|扩大", own)
@@ -272,10 +343,17 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
 _BY_SOURCE = re.compile(
     r"(?:中央|省级?|市级?|区级?|县级?|上级|本级|各级|地方)(?:财政)?(?:补助|配套|投入)(?:资金)?[^,。;]{0,2}$"
 )
+_PART_OF_RATE = re.compile(r"每[^。;]{1,24}\d[\d.]*万?元[^。;]{0,4}其中")
 _GRANTING = re.compile(r"标准|给予|予以|每|最高|一次性|不超过|按")
 
 
 def _told_as_done(setting: Setting, own: str) -> bool:
+    if (
+        setting.genre in ("report", "reply")
+        and re.search(r"基金(?:共|累计|已)?(?:支付|支出)[^,。;\d]{0,4}$", own)
+        and not _GRANTING.search(own)
+    ):
+        return True
     if setting.genre == "report" and not _GRANTING.search(own) and (_SUBSIDY.search(own) or own.endswith("发放")):
         return True
     return (
@@ -291,7 +369,7 @@ _UNCLAIMED = ("元", "元/年", "元/月", "美元", "港元")
 def is_total(own: str) -> bool:
     """Whether the words before an amount tell money spent, invested or budgeted in total: nobody can claim that."""
     granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
-    if re.search(r"发放[一-鿿“”]{0,8}(?:券|贷款)[^,。;]{0,4}$", own):
+    if re.search(r"发放[一-鿿“”]{0,8}(?:券|贷款)[^,。;]{0,4}$|其中[^,。;\d]{0,4}用于[^,。;\d]{2,16}$", own):
         return True
     if _PAID_OUT.search(own) or _BY_SOURCE.search(own):
         return True
@@ -302,10 +380,12 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     after = re.sub(r"^(?:[、和及][\d.]+%?)+", "", after)
     if tiers := _MORE_TIERS.match(setting.text, quantity.end, setting.sentence[1]):
         after = re.split("[,。;]", setting.text[tiers.end() : tiers.end() + 40])[0]
-    before = setting.before(quantity)
+    before, own = _FUNDS_NAMED.sub("", setting.before(quantity)), _FUNDS_NAMED.sub("", own)
     if _AVERAGE.search(own):
         return False
     if setting.carried and len(own) <= 14 and not re.search(r"增长|提高|下降|占比", own):
+        return True
+    if setting.carried and re.search(r"(?:提高|增加|降低|上浮)(?:到|至)$", own):
         return True
     if quantity.unit == "pp":
         return bool(re.search(r"(?:报销|支付|补贴|补助|资助|救助)(?:比例|标准)", setting.before(quantity)))
@@ -317,7 +397,7 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return True
     if re.search(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息|返还|奖补|奖励)比例[^。;]{0,24}$", before):
         return True
-    if _DEALT.search(before) and _SHARE_NAMED.search(before):
+    if (_DEALT.search(before) and _SHARE_NAMED.search(before)) or _OF_BAND.search(before[-24:]):
         return True
     if re.search(r"(?:占比|覆盖率|率|增长|提高|下降|达标率)(?:达到?|为|提高到|不低于|在)?[^,。;]{0,3}$", own):
         return bool(re.search(r"(?:报销|支付|补贴|补助)(?:比例|标准)[^,。;]{0,10}$", own))
@@ -326,17 +406,21 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     return False
 
 
+_RATED_STANDARD = re.compile(r"(?:拨款|经费|补|保障|资助|照料|养育|供养)[一-鿿]{0,6}标准[^,。;]{0,24}$")
 _ONLY_RATES = re.compile(r"(?:每[一-鿿])*")  # 每床每月100元, and no word more: hardly anything else than a grant
 
 
 def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> bool:
     sentence_before = setting.before(quantity)
+    if setting.carried and quantity.bound != "<=" and _PART_OF_RATE.search(sentence_before) and _BY_SOURCE.search(own):
+        return True
     own = own.replace("低收入", "困难")  # names a group, tells no income
     if setting.genre in ("reply", "report") and re.search(r"人均[一-鿿]{0,8}水平(?:达到?|为)?$", own):
         return False
     if (
         quantity.unit in _UNCLAIMED
         and quantity.bound != "<="
+        and not _LIMIT.search(own[-10:])
         and (
             is_total(own)
             or _told_as_done(setting, own)
@@ -353,6 +437,8 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     ):
         return True
     if setting.genre == "rule" and quantity.bound == "<=" and re.search(r"支付[^,。;]{0,4}$", own):
+        return True
+    if quantity.unit.count("/") > 1 and _RATED_STANDARD.search(own) and setting.genre != "report":
         return True
     carried = _SUBSIDY.search(sentence_before) or _STANDARD.search(sentence_before)
     if "/" in quantity.unit:
@@ -398,7 +484,8 @@ def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | Non
     named = head + labels + entry.caption
     found = re.search(r"20\d\d", head)
     column_year = int(found[0]) if found else None
-    if _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels):
+    paid_in = _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels)
+    if paid_in and not (quantity.sort == "percent" and _RATE_OF.search(labels + head)):
         return None, None
     if re.search(r"增幅|增长|涨幅|增速|提高幅度", head):
         return ("target" if mode == "ahead" else "progress"), column_year
@@ -438,10 +525,16 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated
+    if _ALREADY.match(setting.after(quantity)):
+        return "progress"
     last_back = max((m.end() for m in _looks_back(setting, before)), default=-1)
     done = max((m.end() for m in _DONE.finditer(before)), default=-1)
     last_forward = max(
-        (m.end() for m in _FORWARD.finditer(before) if setting.mode != "back" or m[0] not in ("预计", "预期", "将")),
+        (
+            m.end()
+            for m in _FORWARD.finditer(_MEASURED_BY_PLAN.sub("", before))
+            if setting.mode != "back" or m[0] not in ("预计", "预期", "将")
+        ),
         default=-1,
     )
     if max(last_back, done) > last_forward:
@@ -453,6 +546,11 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     return _default(setting, quantity, own)
 
 
+_ALREADY = re.compile(
+    r"[一-鿿]{0,12}(?:(?<!早)已|均已|已经)(?:[全提按]|完成|建成|投[入用]|开工|竣工|启用|启动|落实|实施|运行|投产)"
+)
+# 占年度计划的106%: a plan that a figure is measured by is no plan of it.
+_MEASURED_BY_PLAN = re.compile(r"(?:占|完成|超额|超过)[^,。;]{0,10}?(?:计划|目标|任务)[一-鿿]{0,4}的")
 _SUMS = {"累计", "连续", "总计", "先后", "成功"}
 
 
@@ -475,8 +573,10 @@ def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
 
 def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | None:
     """A year that is named in the sentence, or a deadline that governs it, against the document's own year."""
-    back = any(_looks_back(setting, before))
-    if setting.dated and not back:
+    back = any(_looks_back(setting, before)) or (
+        setting.genre == "report" and setting.mode != "ahead" and bool(_REPORTED.match(setting.clause_text()))
+    )
+    if setting.dated and not back and setting.mode != "back":
         if setting.year and setting.dated < setting.year:
             return "progress"
         if setting.genre != "reply" or setting.mode == "ahead" or _DATED.search(before):
@@ -487,6 +587,7 @@ def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | No
     return None
 
 
+_REPORTED = re.compile(r"(?:完成|建成|开工|实现|竣工|已)")  # in a report: 2026年改造任务140户,完成改造90户
 _RULED = re.compile(r"不得|应当?|须|需|每[年月周日季]|不[低少小]于|至少|配备|限")
 
 

@@ -85,6 +85,7 @@ _RULES: dict[str, re.Pattern[str]] = {
         r"|(?:复印件|原件|申请表|登记表|审批表)(?:各|一式)?[\d一二两三]{1,2}份"
     ),
     "version": re.compile(r"(?<![\d.])\d{1,3}\.\d{1,3}(?:版|时代)|(?<![\d.])\d{1,4}(?:\.\d{1,4}){2,5}"),
+    "what a bound includes": re.compile(r"(?<=含)[\d.]{1,9}[万亿]?[元%人个岁张户家](?=\))"),
     "campaign name": re.compile(
         r"(?<![\d.近超逾约余多])(?:百|千|万)[名村企家校店镇户](?=[^,。;\n]{0,14}(?:行动|工程|计划|示范"
         r"|大会|活动|专项))|百强|千村|万村|百千万"
@@ -113,6 +114,7 @@ _BEGINS: dict[str, re.Pattern[str]] = {
     "grid size": _NUMERALS,
     "whole with one": re.compile(r"[一二两三四五六七八九十百千万唯统双]"),
     "running number in text": re.compile(r"\d+|[(①-⑳]"),
+    "what a bound includes": _DIGITS,
     "copies": re.compile(r"[(共印各加复原申登审]"),
     "version": _DIGITS,
     "campaign name": re.compile(r"[百千万]"),

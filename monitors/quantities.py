@@ -168,7 +168,7 @@ _NUMBER = re.compile(
     r"|(?P<digits>(?<![\d.A-Za-z])\d{1,15}(?:\.\d{1,8})?(?!\d))"
     r"|百分之(?P<percent>\d+(?:\.\d+)?|[零一二三四五六七八九十百点]+)"
     r"|(?P<parts>[二三四五六七八九十])分之(?P<share>[一二三四五六七八九两])"
-    r"|(?P<double>翻了?(?P<turns>[一两二三])?番)"
+    r"|(?P<double>翻了?(?P<nearly>近|约|超)?(?P<turns>[一两二三])?番)"
     r"|(?P<full>全覆盖(?=[,。;)!|\n]|$|的?目标|、(?![无零全多高常])))"
     r"|(?P<chinese>[一二两三四五六七八九十百千万亿]{1,12})(?![一二两三四五六七八九十]))"
 )
@@ -182,7 +182,7 @@ _EACH_AFTER = re.compile(
     rf"{alternation(_THINGS + _EVENTS + _TIMES)}))?"
 )
 _AFTER = {
-    bound: re.compile(r"(?:\(含[^()]{0,4}\))?" + alternation(found))
+    bound: re.compile(r"(?:\(含[^()]{0,8}\))?" + alternation(found))
     for bound, found in mapping("bounds", "after").items()
 }
 _BEFORE: tuple[tuple[str, Bound], ...] = tuple(
@@ -245,19 +245,26 @@ _ABSTRACT = re.compile(
 )
 
 _CLAUSE_END = ",。;:!?\n|()"
-_RANGE_MARK = re.compile(r"--?|~|至|到")
+_RANGE_MARK = re.compile(r"(?:\(不?含[^()]{0,8}\))?(?:--?|~|至|到)")
 _LIST_MARK = re.compile(r"[、和及与或/]|以及|或者|和/或|,(?=\d)")
+# 每引进1名 is a case that is paid for; 每个街道至少1个, 每村配备1名 are minima of places.
+_PLACES = r"[个家所户名位人县市区乡镇街村社处座校院站班项年月周日天季半]"
 _EACH = re.compile(
-    rf"每(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1"
+    rf"每(?!{_PLACES}[一-鿿])(?P<verb>(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1"
     rf"|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
-    rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)}|[一-鿿]{{2,4}}(?=\d))(?![升度]|加班)"
-    rf"|(?P<year>(?:[1一]个?(?:自然)?年内(?=累计|合计|最高|最多|不超过|[^,。;|]{{0,6}}限额)|全?年(?=累计最高|最高|最多)"
+    rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)}"
+    rf"|(?![满达超增减降升隔逢过提上下有多少新再])[一-鿿]{{1,2}}(?=\d|$))(?![升度]|加班)"
+    rf"|单(?P<single>[次个家户台笔人])(?![^,。;]{{0,20}}总额)"
+    rf"(?=[^,。;\d总累]{{0,12}}(?:金额|额度|限额|最高|不超过|不得超过|救助|补助|补贴|奖励))"
+    rf"|(?P<year>(?:[1一]个?(?:自然)?年内(?=累计|合计|最高|最多|不超过|[^,。;|]{{0,6}}限额)"
+    rf"|全?年(?=最高|最多|累计[^,。;\d]{{0,6}}(?:最高|不超过|不得超过|限额))"
     rf"|(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;"
     rf"|]{{0,6}}限额)|(?<![\d上本当每周半])年(?=[一-鿿]{{0,6}}限额)))"
-    rf"|(?P<month>月度(?=[^,。;|]{{0,8}}限额)|(?<![\d上本当每个份])月(?=[一-鿿]{{0,6}}限额))|(?P<head>月人均|人月均)|(?P<yearly>年人均|人年均)|(?P<mean>月均|年均)"
+    rf"|(?P<month>月度(?=[^,。;|]{{0,8}}限额)|(?<![\d上本当每个份])月(?=[一-鿿]{{0,6}}限额))|(?P<head>月人均|人月均|人均每月)|(?P<yearly>年人均|人年均|人均每年)|(?P<mean>月均|年均)"
 )
 _EACH_ONE = re.compile(
-    r"每(?:(?:成功|新|引进|增加|满|多|再)?[一-鿿]{0,5}?)(?P<n>1|一)" + alternation(_THINGS + _EVENTS)
+    rf"每(?!{_PLACES}[一-鿿])(?:(?:成功|新|引进|增加|满|多|再)?[一-鿿]{{0,5}}?)(?P<n>1|一)"
+    + alternation(_THINGS + _EVENTS)
 )
 _BASE_SEEN = re.compile(
     r"每(?:[百千万]|十万|百万|\d+(?:\.\d+)?万?|[一二三四五六七八九十百千万]{2,})(?:名|位|人口|人|常住人口"
@@ -315,12 +322,16 @@ def _read(text: str) -> list[_Token]:
     return tokens
 
 
+_NEARLY: dict[str, Bound] = {"近": "~", "约": "~", "超": ">"}
+
+
 def _token(text: str, found: re.Match[str]) -> _Token | None:
     start, end = found.span()
     if found["full"]:
         return _Token(start, end, 100, 1, "%", end)
     if found["double"]:
-        return _Token(start, end, {"两": 4, "二": 4, "三": 8}.get(found["turns"] or "", 2), 1, "倍", end)
+        turns = {"两": 4, "二": 4, "三": 8}.get(found["turns"] or "", 2)
+        return _Token(start, end, turns, 1, "倍", end, _NEARLY.get(found["nearly"]))
     if found["percent"]:
         value = _spoken(found["percent"])
         return None if value is None else _with_bound(text, _Token(start, end, value, 1, "%", end))
@@ -378,6 +389,8 @@ def _chinese_token(text: str, found: re.Match[str]) -> _Token | None:
         return None
     if text[max(0, start - 1) : start] == "成" and text[max(0, start - 2) : start - 1] not in tuple("建完达形组养促做"):
         return None
+    if text[max(0, start - 1) : start] in ("(", ":", "|") and _UNIT_NAMED.match(text, start):
+        return None  # the unit of a column: (万人次)
     value = chinese_number(found[0])
     unit = measure_words().match(text, end)
     if unit and unit[0] == "成" and value and value < 10 and re.match(r"[以左]|的|[,。、]", text[end + 1 : end + 2]):
@@ -394,6 +407,7 @@ def _chinese_token(text: str, found: re.Match[str]) -> _Token | None:
     return _with_bound(text, _with_per(text, token))
 
 
+_UNIT_NAMED = re.compile(r"[十百千万亿]+[一-鿿/]{1,8}(?=[)|\n]|$)")
 _BUILDINGS = {"所", "家", "座", "处", "间", "栋"}
 _BUILT = re.compile(r"(?:办好|建成|新建|建设|设立|新设|成立|引进|新增|创建|开设|建立|改建|建)了?$")
 
@@ -487,7 +501,7 @@ def _share(text: str, tokens: list[_Token]) -> list[_Token]:
 
 def _joined(text: str, left: _Token, right: _Token) -> bool:
     between = text[left.end : right.start]
-    return len(between) <= 2 and bool(_RANGE_MARK.fullmatch(between) or _LIST_MARK.fullmatch(between))
+    return len(between) <= 13 and bool(_RANGE_MARK.fullmatch(between) or _LIST_MARK.fullmatch(between))
 
 
 def _listed(text: str, left: _Token, right: _Token) -> bool:
@@ -583,7 +597,7 @@ def _quantity(
         return None
     linked = token.linked and before is not None and before.sort == sort
     bound, start = _bound_before(masked, token.start, clause)
-    if token.after and bound in ("=", "~"):
+    if token.after and (bound in ("=", "~") or text.startswith("控制在", start)):
         bound = token.after
     elif linked and bound == "=" and before is not None and before.bound in ("<=", ">=", "~"):
         bound = before.bound if not text.startswith(("以上", "左右", "余", "多"), before.tail) else bound
@@ -622,8 +636,10 @@ def sort_of_unit(unit: str) -> Sort:
 
 
 _LIFE = re.compile(r"寿命|受教育年限")
+_DAYS_COUNTED = re.compile(r"(?:优良|达标|蓝天|良好)[一-鿿]{0,4}天数[一-鿿]{0,6}$")
 _MONTHS_OF = re.compile(r"[^,。;:|\d]{0,14}?(?:标准|工资|养老金|生活费|保障金|低保金)")
-_SERVICE_TIME = re.compile(r"服务|护理|照料|照护|培训|时长|课|实训")
+_SCORED = re.compile(r"满意度|评分|指数|测评|评价|成绩|平均分")
+_SERVICE_TIME = re.compile(r"开放|活动时间|锻炼|服务|护理|照料|照护|培训|时长|课|实训")
 
 
 def _sort(text: str, token: _Token) -> Sort | None:
@@ -639,6 +655,10 @@ def _sort(text: str, token: _Token) -> Sort | None:
     if unit == "个月" and _MONTHS_OF.match(text, token.end):
         return "months"
     if unit in ("年", "岁", "周岁") and _LIFE.search(window):
+        return "count"
+    if unit == "分":
+        return "count" if _SCORED.search(window) else None
+    if unit == "天" and _DAYS_COUNTED.search(window):
         return "count"
     if unit in ("小时", "个小时"):
         bounded = _bound_before(text, token.start, max(0, token.start - 12))[0] != "="
@@ -722,13 +742,13 @@ def _rated(
     per = list(token.per)
     rates = list(_EACH.finditer(masked, clause, token.start)) if clause < token.start else []
     for rate in rates:
-        if not per or rate["each"] or rate["counted"]:
+        if not per or rate["each"] or rate["counted"] or rate["year"] or rate["single"]:
             per.extend(_rate_names(rate))
     if not per and before is not None and before.sort == "money" and _inherits(text, token, before, linked):
         per = before.unit.split("/")[1:]
-    if not per:
+    if not per and not _caps_sum(text, token, before):
         per = _head_rates(masked, token.start, clause)
-    if not set(per) - {*_TIMES, "日"}:
+    if not set(per) - {*_TIMES, "日"} and not _caps_sum(text, token, before):
         per = per + _trigger(masked, token.start)
     if (
         rates
@@ -755,6 +775,8 @@ def _rate_names(rate: re.Match[str]) -> list[str]:
         return ["床", "日"] if rate["each"] == "床日" else [_PER_NAME.get(rate["each"], rate["each"])]
     if rate["year"] or rate["month"]:
         return ["年" if rate["year"] else "月"]
+    if rate["single"]:
+        return [rate["single"]]
     return ["人", "月"] if rate["head"] else ["人", "年"] if rate["yearly"] else []
 
 
@@ -771,9 +793,13 @@ def ordered_rates(per: list[str]) -> list[str]:
 
 
 _PAID = re.compile(r"\d[万亿]?元")
+# The parts of a rate, by who pays them: 每张1万元,其中省级补助6000元.
+_BY_PAYER = re.compile(r"(?:其中)?[:,]?(?:中央|省|市|县|区|上级|本级)[一-鿿]{0,3}?(?:补助|承担|负担|配套|安排)")
+_CAPS = re.compile(r"最高|不超过|不得超过|上限|封顶|最多")
 _ADDS = re.compile(r"再|另|增加|加发|增发|最高|不超过|上限|封顶|不得超过")
 
 
+_CAP_OF_SUM = 10  # a cap so many times the amount is one on all that is paid, and not on each case
 _ANOTHER_ORDER = 1000  # an amount so many times the one before is a sum, no tier of it
 
 
@@ -789,13 +815,36 @@ def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     if token.value * token.scale > _ANOTHER_ORDER * (before.value or before.max or 0):
         return False
     own = between[max(between.rfind(mark) for mark in ",;、:") + 1 :]
+    if _caps_sum(text, token, before):
+        return False
     if re.search(r"一次性|总|累计|合计|每|投资|投入|资金|预算|经费", own):
         return False
+    if _BY_PAYER.fullmatch(own):
+        return True
     if len(own) <= 8 and _ADDS.search(own):
         return ";" not in between or own == between
     return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(
         re.search(r"再(?:增加|给予|奖励)?$", own)
     )
+
+
+def _caps_sum(text: str, token: _Token, before: Quantity | None) -> bool:
+    """Whether an amount caps all that is paid by the amount before it: 每培训1人300元,最高不超过5万元."""
+    return (
+        before is not None
+        and before.sort == "money"
+        and token.value * token.scale >= _CAP_OF_SUM * (before.value or before.max or 0)
+        and bool(_CAPS.search(text[max(before.end, token.start - 8) : token.start]))
+    )
+
+
+_LIST_BEGINS = re.compile(r"(?:限额|标准|额度|金额),其中")
+
+
+def _listed_from(masked: str, start: int, end: int) -> int:
+    """Where the head of a list ends that 其中 deals out (年度救助限额,其中一类对象5万元,二类对象4万元), or -1."""
+    heads = list(_LIST_BEGINS.finditer(masked, start, min(end + 2, len(masked))))
+    return heads[-1].end() - 3 if heads else -1
 
 
 def _head_rates(masked: str, position: int, clause: int) -> list[str]:
@@ -814,7 +863,7 @@ def _head_rates(masked: str, position: int, clause: int) -> list[str]:
         return []
     start = max(masked.rfind(mark, floor, head_end) for mark in "。;\n!?|") + 1
     caps = masked[head_end] == "," and position - clause <= 8 and _ADDS.search(masked[clause:position])
-    colon = masked.rfind(":", start, clause)
+    colon = max(masked.rfind(":", start, clause), _listed_from(masked, start, clause))
     if not caps and (colon < 0 or position - clause > 20):
         return []
     seen = list(_EACH.finditer(masked, max(start, floor), head_end if caps else colon))
@@ -833,6 +882,14 @@ def _trigger(masked: str, position: int) -> list[str]:
     return _rate_names(found[-1])
 
 
+def _before_note(text: str, clause: int) -> int:
+    """Where a clause begins that a note in brackets cuts: 每千人口执业(助理)医师数."""
+    if text[max(0, clause - 1) : clause] != ")":
+        return clause
+    opened = text.rfind("(", max(0, clause - 16), clause)
+    return clause if opened < 0 else _clause_start(text, opened)
+
+
 _BASE_BEHIND = re.compile(r"/每?([百千万]|十万|百万)(?:名|人)")
 
 
@@ -841,7 +898,7 @@ def _with_base(
 ) -> str:
     if behind := _BASE_BEHIND.match(text, token.tail):
         return f"{name}/{behind[1]}人"
-    for end in range(token.start, clause - 1, -1):
+    for end in range(token.start, _before_note(text, clause) - 1, -1):
         if end in bases:
             return f"{name}/{bases[end]}"
     if linked and before is not None and "/" in before.unit and before.sort == "count":

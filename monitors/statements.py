@@ -11,6 +11,7 @@ from datetime import date
 from monitors import kinds, subjects, tables
 from monitors.kinds import Setting
 from monitors.normalise import Normalised, normalise
+from monitors.numerals import chinese_number
 from monitors.quantities import Quantity, find_quantities
 from monitors.structure import (
     TEXT_LEVEL,
@@ -19,6 +20,7 @@ from monitors.structure import (
     Paragraph,
     Responsibility,
     deadlines,
+    dealt_years,
     genre_of,
     paragraphs,
     responsibilities,
@@ -108,10 +110,19 @@ _HEAD_YEAR = (
 )
 
 
+_PLAN_PERIOD = re.compile(
+    r"(?m)^[^\n。,]{0,24}“([一二三四五六七八九十]{1,3})五”[^\n。,]{0,24}(?:规划|纲要|计划)(?:》|的通知)?$"
+)
+
+
 def _year_of(head: str) -> int | None:
     """The year in which a document speaks, from its head: what 今年 means, and what lies behind it."""
     found = next((m for pattern in _HEAD_YEAR if (m := pattern.search(head))), None)
-    return int(found[1]) if found else None
+    if found:
+        return int(found[1])
+    planned = _PLAN_PERIOD.search(head)
+    number = chinese_number(planned[1]) if planned else None
+    return 2021 + 5 * (number - 14) if number and 10 <= number <= 30 else None
 
 
 # --- running text -----------------------------------------------------------------------------------------
@@ -133,14 +144,16 @@ class _Place:
 def _prose(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Statement]:
     text = reading.normal.text
     plain = [q for q in quantities if not _in_table(reading, q) or _running_cell(reading, q)]
-    last: _Statement | None = None
+    said: list[_Statement] = []  # of the same sentence
     for index in range(len(plain)):
         place = _place(reading, plain, index)
-        statement = _statement(reading, place, last if last and last.sentence == place.sentence else None)
+        said = [] if said and said[-1].sentence != place.sentence else said
+        statement = _statement(reading, place, said[-1] if said else None)
         if statement:
-            dealt = _dealt_out(text, place, plain, index) if statement.kind != "subsidy" else None
-            last = replace(statement, subject=dealt) if dealt else statement
-            yield last
+            if "分别" in text[place.sentence[0] : place.quantity.number]:
+                statement = _dealt(text, place, plain, index, statement, said)
+            said.append(statement)
+            yield statement
 
 
 def _in_table(reading: _Reading, quantity: Quantity) -> bool:
@@ -170,18 +183,29 @@ def _place(reading: _Reading, plain: Sequence[Quantity], index: int) -> _Place:
     return _Place(quantity, paragraph, sentence, clause, max(before, clause[0]), ceiling, following)
 
 
-def _dealt_out(text: str, place: _Place, plain: Sequence[Quantity], index: int) -> str | None:
-    """The subject of a figure that 分别 deals out to one of several things named before."""
-    if "分别" not in text[place.sentence[0] : place.quantity.number]:
-        return None
+def _dealt(
+    text: str, place: _Place, plain: Sequence[Quantity], index: int, statement: _Statement, said: Sequence[_Statement]
+) -> _Statement:
+    """A statement with the subject and the year that 分别 deals out to its figure, `said` being those before it."""
     first = index
     while first > 0 and plain[first - 1].number >= place.clause[0]:
         first -= 1
     dealt = [q for q in plain[first : first + _NEIGHBOURS] if q.number < place.clause[1] or q.linked]
-    names = subjects.distributed(
-        text, place.clause if first == index else subjects.clause_of(text, plain[first], place.sentence), dealt
-    )
-    return names[index - first] if names and index - first < len(names) else None
+    clause = place.clause if first == index else subjects.clause_of(text, plain[first], place.sentence)
+    turn, word = index - first, text.rfind("分别", place.sentence[0], plain[first].number)
+    days = dealt_years(text, place.sentence[0], word)
+    if statement.kind == "target" and len(days) == len(dealt):
+        statement = replace(statement, deadline=days[turn])
+    if statement.kind == "subsidy":
+        return statement
+    names = subjects.distributed(text, clause, dealt)
+    if names and turn < len(names):
+        return replace(statement, subject=names[turn])
+    before = said[: len(said) - turn][-len(dealt) :]  # named in the clauses before: 分别达到12家和100%
+    unnamed = not subjects.tidy(text[clause[0] : max(word, clause[0])])
+    if unnamed and [s.quantity.unit for s in before] == [q.unit for q in dealt]:
+        return replace(statement, subject=before[turn].subject)
+    return statement
 
 
 def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement | None:
@@ -243,12 +267,15 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
     )
     if not subjects.names_benefit(subject):
         subject = subjects.under(_benefit_above(reading, place.paragraph), subject)
+    recipient = subjects.recipient_of(text, quantity, clause, sentence)
+    if recipient and recipient not in subject and not subjects.names_benefit(subject) and len(recipient) <= 12:
+        subject = recipient + subject
     return _Statement(
         "subsidy",
         subject,
         quantity,
         _said_of_benefit(reading, place, last),
-        subjects.recipient_of(text, quantity, clause, sentence),
+        recipient,
         _printed(reading, subjects.condition_of(text, quantity, clause, sentence)),
         _bodies(reading, quantity),
         sentence,
@@ -258,6 +285,9 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
 def _plain(reading: _Reading, place: _Place, kind: Kind, day: date | None, spoken: str) -> _Statement:
     name = subjects.subject_of_rate if place.quantity.sort in ("percent", "times") else subjects.subject_of_count
     subject = name(reading.normal.text, place.quantity, place.clause, place.floor, place.ceiling, spoken)
+    if subjects.needs_heading(subject):
+        heading = _heading(reading.normal.text, place.paragraph, place.sentence[0])
+        subject = heading + subject if len(heading) <= 16 else subject
     return _Statement(kind, subject, place.quantity, day, None, None, _bodies(reading, place.quantity), place.sentence)
 
 
@@ -271,7 +301,7 @@ def _printed(reading: _Reading, span: tuple[int, int] | None) -> str | None:
 
 _HEADS_OF_CONDITIONS = re.compile(
     r"(?:申请|申报|享受|补贴|资助|奖励|救助|认定|资格|对象|扶持|准入)[^。\n]{0,30}(?:条件"
-    r"|情形)[^。\n]{0,14}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$"
+    r"|情形)[^。\n]{0,14}:$|(?:对象|人员|人群|家庭)[^。\n]{0,14}(?:分为|包括|如下|是指)[^。\n]{0,10}:$|(?:下列|以下)(?:情形|情况)之一[^。\n]{0,20}:$"
 )
 
 

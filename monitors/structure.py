@@ -192,23 +192,33 @@ def deadlines(text: str, paragraph: Paragraph, year: int | None) -> tuple[Deadli
     """
     found = []
     for match in _DEADLINE.finditer(text, paragraph.start, paragraph.end):
-        day = _named_day(text, match, paragraph) if match["year"] else _relative_day(match, year)
+        if text[match.start() - 1] in "较比与" and text[match.start() - 2 : match.start()] != "占比":
+            continue  # what a figure is compared with
+        day = _named_day(text, match, paragraph, year) if match["year"] else _relative_day(match, year)
         if day:
             found.append(Deadline(match.end(), day))
     return tuple(found)
 
 
-def _named_day(text: str, match: re.Match[str], paragraph: Paragraph) -> date | None:
+_OPENS_YEAR = re.compile(r"[,全力计拟将新我各再]|达[到至]|实现|提[高升]")
+
+
+def _begins_year(match: re.Match[str], follows: str, year: int | None) -> bool:
+    """2027年完成70%: a year to come and the verb of what is to be done in it."""
+    return bool(year and int(match["year"]) >= year and any_of("time", "doing").match(follows))
+
+
+def _named_day(text: str, match: re.Match[str], paragraph: Paragraph, year: int | None) -> date | None:
     if match["not"] or match["off"]:
         return None
     bounded = match["to"] or match["close"] or match["before"] or match["span"] or match["from"]
     opens = match.start() == paragraph.start or text[match.start() - 1] in "。,;:!?、)□”"
     follows = text[match.end() : match.end() + 2]
     if not bounded and not (
-        opens and not match["month"] and re.match(r"[,全力计拟将新我各再]|达[到至]|实现|提[高升]", follows)
+        opens and not match["month"] and (_OPENS_YEAR.match(follows) or _begins_year(match, follows, year))
     ):
         return None
-    if match["to"] == "在" and not (match["close"] or match["before"]):
+    if match["to"] == "在" and not (match["close"] or match["before"] or text[match.start() - 1] in "将拟"):
         return None
     if match["month"] and match["day"] and not (match["to"] or match["before"]):
         return None
@@ -220,6 +230,23 @@ def _relative_day(match: re.Match[str], year: int | None) -> date | None:
         number = chinese_number(match["five"])
         return date(2025 + 5 * (number - 14), 12, 31) if number and 10 <= number <= 30 and not match["since"] else None
     return None if not year or match["toff"] else _last_day(year, match["tmonth"] or match["bare"], None)
+
+
+_YEARS_LISTED = re.compile(
+    r"(?P<list>(?:20\d\d年?(?:年?[底末])?(?:[、,和及与]|以及)){1,5}20\d\d年)[底末]?|(?P<first>20\d\d)年?[-~至到](?P<last>20\d\d)年"
+)
+
+
+def dealt_years(text: str, start: int, end: int) -> tuple[date, ...]:
+    """The last days of the years that 分别 at `end` deals figures out to: 2026年、2027年分别…, 2026-2028年分别…."""
+    listed = list(_YEARS_LISTED.finditer(text, max(start, end - 60), end))
+    if not listed:
+        return ()
+    found = listed[-1]
+    if found["first"]:
+        years = range(int(found["first"]), min(int(found["last"]), int(found["first"]) + 9) + 1)
+        return tuple(date(year, 12, 31) for year in years)
+    return tuple(date(int(year), 12, 31) for year in re.findall(r"20\d\d", found["list"]))
 
 
 def _last_day(year: int, month: str | None, day: str | None) -> date | None:

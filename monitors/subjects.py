@@ -14,11 +14,11 @@ from monitors.vocabulary import alternation, any_of, words
 UNNAMED = "未注明"  # a figure that stands alone: a cell without row or column names
 _LONGEST = 32
 _DATE = (
-    r"(?:(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?"
+    r"(?:20\d\d年?[-~至到](?=20\d\d年)|(?:截至|截止|到|至|自|从|在|于)?(?:20\d\d|今|去|明|本|当)年(?:\d{1,2}月)?(?:\d{1,2}日)?(?:底|末|初|年底)?"
     r"(?:前|以来|期间|起|内)?|“?[一二三四五六七八九十]{1,3}五”?(?:期间|时期|末))"
 )
 _LEAD = re.compile(
-    rf"^(?:{_DATE}|且|该|\d{{1,2}}(?:年|个月)[内间]|[、,和及与或并且]|以及|其中|目前|当前|现在|同时|此外|另外|近年来"
+    rf"^(?:{_DATE}|且|该|\d{{1,2}}(?:年|个月)[内间]|[、,和及与或并且]|以及|其中|目前|当前|现在|我们|同时|此外|另外|近年来"
     rf"|全(?=乡镇)|全[市省区县镇乡州](?![域镇])|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共有|拥有"
     rf"|有(?=[一-鿿]{{2,6}}(?:机构|设施|床位|中心))|共计?|将"
     rf"|计划(?!生育)|要|拟|即|对|把|按照?|"
@@ -32,7 +32,7 @@ _TAIL = re.compile(
     r"|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|(?<!平)均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月"
     r"|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|完成|各类?共|达成|"
     r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升"
-    r"|(?<!新)增|提|扩大|就)$"
+    r"|(?<!新)增|提|扩大|就|(?<!比)较)$"
 )
 _OPENING_VERB = re.compile(
     r"^(?:进一步|积极|持续|大力|加快|深入|扎实|着力|全面|不断|统筹|继续|有序|稳步|因地制宜|支持|鼓励|引导"
@@ -40,7 +40,7 @@ _OPENING_VERB = re.compile(
 )
 _PREDICATE = re.compile(r"^(?:促进|开展|用于|以及|以|为|左右|从而|,|进行|支持|推动|推进|提升|给予|保障|实现|的基础上)")
 _GENERIC = re.compile(
-    r"^(?:(?:高于|低于|较|比|占)[一-鿿\d]{2,8}$|改造|提升|改建|扩建|新建|建设|创建|培育|再|较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及"
+    r"^(?:每[个一]?(?:季度|半?年|月|周|处|家|所|[天日])|(?:高于|低于|较|比|占)[一-鿿\d]{2,8}$|改造|提升|改建|扩建|新建|建设|创建|培育|再|较上年|比上年|较去年|同比|享受|待遇|参保|受益|惠及"
     r"|服务|使用|规划|总|建筑|用地|年|月|日|累计|占地|平均|新增|综合|其中|实际|覆盖|达标|完成|市县|占|同比"
     r"|人员|活动|投入|资金|规模|培训|就业|总体|分|实现)*"
     r"(?:人数|数量|总数|总量|面积|规模|投资|投入|覆盖率|达标率|比例|占比|比重|增速|标准|总额|金额|覆盖"
@@ -96,9 +96,13 @@ _BENEFIT_NOUNS = (
     "奖",
 )
 _NOUN = alternation(_BENEFIT_NOUNS)
-_SPECIFIC = re.compile(rf"[一-鿿“”]{{2,12}}?{_NOUN}(?:标准|金额|资金|限额|比例|金)*")
+_NAMES = re.compile(_NOUN + r"(?!对象|人员|家庭|机构|基金|条件)")
+_SPECIFIC = re.compile(
+    rf"[一-鿿“”]{{2,12}}?{_NOUN}(?:(?:年度|最高|支付)*(?:标准|金额|资金|限额|比例|封顶线|金))*(?!后|对象|人员|家庭|机构|基金|条件|范围|申请|政策|工作|方式|年限|期限)"
+)
+_PAID_IN = any_of("money_words", "contributions")
 _BARE_BENEFIT = re.compile(
-    rf"^(?:一次性|基本|最高|最低|统一|每月|每年|月|年|现行|具体|调整后|提高后|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档"
+    rf"^(?:部分|以[上下内]|超出|年度内|第[一二三四五六]年|首年|次年|一次性|基本|最高|最低|统一|每月|每年|月|年|现行|具体|调整后|提高后|年度|人均|市级|区级|省级|定额|的|给予|相应|按|发放|其|予以|享受|分档"
     rf"|差额)*{_NOUN}*(?:标准|资金|金额|支持|限额|比例|金)*$"
 )
 
@@ -157,13 +161,17 @@ def subject_of_count(
     left = max(clause[0], floor)
     printed = text[left : quantity.start]
     before = tidy(_without_previous(printed, quantity))
-    after = _following(text[quantity.tail : min(clause[1], ceiling)])
+    if _SIZE_ALONE.fullmatch(text[quantity.tail : min(clause[1], ceiling)]):
+        ceiling = clause[1]
+    after = "" if _AS_STANDARD.match(text, quantity.end) else _following(text[quantity.tail : min(clause[1], ceiling)])
     if quantity.sort == "money":
         return _shorten(_strip_verb(before) + after) or _fallback(text, clause)
     if after and len(_strip_verb(before)) > 2 and _DOING_TO_IT.search(after) and not _ENDS_IN_VERB.search(before):
         return _shorten(_strip_verb(before) + after)
     if after and (not before or not _PREDICATE.match(after) or "的" in after):
-        return _counted(before, printed, after, floor > clause[0])
+        return _counted(before, printed, text[left : quantity.number], after, floor > clause[0])
+    if quantity.unit in ("次", "遍", "轮") and (done := _DONE_SO_OFTEN.search(text[quantity.start : quantity.number])):
+        return _shorten(_strip_verb(before) + done[1])
     if left > clause[0] and printed[:1] in "、和及与" and 0 < len(before) <= 5 and last:
         return _shared_head(last, before)
     named = _strip_verb(before)
@@ -186,23 +194,41 @@ def _following(after: str) -> str:
     return tidy(re.sub(r"^[的”]", "", linked))
 
 
+_SIZE_ALONE = re.compile(r"(?:年|总)?(?:产值|营收|营业收入|投资|收入|投资额|交易额)?")  # 10个产值超10亿元的园区
+_AS_STANDARD = re.compile(r"的(?:标准|要求|比例|规模)|[或和及]")  # 建筑面积不低于0.1平方米的标准配建
 _DOING_TO_IT = re.compile(r"^[一-鿿]{0,4}(?:建设|改造|创建|提升|发展|升级|工作|运行|运营)$")
 _ENDS_IN_VERB = re.compile(any_of("time", "doing").pattern + "了?$")
+_DONE_SO_OFTEN = re.compile(r"(?:至少|不少于|不低于)([一-鿿]{2,4})$")  # 至少复核1次
 _NEW = re.compile(r"(新增|新建|新开发|改造提升|新开设|改造|签约|免费建立|培训|惠及)了?$")
+_EQUIPPED = re.compile(  # who must have so many of them: 乡镇综合文化站至少配备2名…
+    r"(?:每一?个?)?(?P<place>(?![每个])[一-鿿]{1,12}?)(?:原则上|应当?|须|需|均|要|都|至少)*(?:配备|配置|建有|设有)(?:不少于|至少)?$"
+)
+_HAVING = ("配备", "配置", "建有", "设有", "少于", "至少")
 _AREA = re.compile(r"各[一-鿿]{1,5}$|各[一-鿿]{1,4}")
 _BENEFICIARY = re.compile(r"(?:为|面向|对)(?P<whom>[一-鿿]{2,12}?)(?=提供|开展|适配|进行|实施)")
 
 
-def _counted(before: str, printed: str, after: str, listed: bool) -> str:
-    """The name of what follows its number, with the words before it that tell it from its like."""
+def _without_lead(text: str) -> str:
+    while lead := _LEAD.match(text):
+        text = text[lead.end() :]
+    return text
+
+
+def _counted(before: str, printed: str, had: str, after: str, listed: bool) -> str:
+    """The name of what follows its number, with the words before it that tell it from its like.
+
+    `printed` ends where the quote begins, `had` where the number does."""
     subject = after if len(after) <= _LONGEST else _ends_of(after)
     if new := _NEW.search(printed):
         subject = new[1] + subject
+    place = _EQUIPPED.match(_without_lead(had)) if had.endswith(_HAVING) else None
+    if place and place["place"] not in subject and len(subject) <= 16:
+        subject = place["place"] + subject
     if (area := _AREA.search(before)) and not subject.startswith(area[0]):
         subject = area[0] + subject
     if len(after) <= 10 and (whom := _BENEFICIARY.search(printed)) and whom["whom"] not in subject:
         subject = whom["whom"] + subject
-    elif len(after) < 4 and before and not listed:
+    elif len(after) < 4 and before and not listed and not place:
         subject = _shorten(_strip_verb(before) + subject)
     return subject
 
@@ -254,6 +280,14 @@ def _fallback(text: str, clause: tuple[int, int]) -> str:
     return tidy(text[clause[0] : clause[1]])[:_LONGEST] or UNNAMED
 
 
+_TASK = re.compile(r"(?:全年|年度)?(?:改造|建设|实施|目标|工作|新增|计划)*任务数?")
+
+
+def needs_heading(subject: str) -> bool:
+    """Whether a name says so little (改造任务) that the heading of its item must supply the rest."""
+    return bool(_TASK.fullmatch(subject))
+
+
 def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floor: int, ceiling: int, last: str) -> str:
     """The subject of a percentage: the rate before it, or the share of what follows it (50%的街道建有老年学校)."""
     printed = _without_previous(text[max(clause[0], floor) : quantity.start], quantity)
@@ -289,6 +323,8 @@ def distributed(text: str, clause: tuple[int, int], quantities: list[Quantity]) 
 
 def _common_tail(parts: list[str]) -> str:
     """What the last of several names of one length says for all: 污水处理率 of 县城、乡镇污水处理率."""
+    if all(part.endswith("级") for part in parts[:-1]) and (level := re.match(r"[一-鿿]{1,3}级", parts[-1])):
+        return parts[-1][level.end() :]
     found = re.search(
         r"[一-鿿]{0,2}(?:率|占比|比例|比重|人数|数量|面积|增长|下降|标准|收入|支出|增速|产值|产量|总量|寿命)$",
         parts[-1],
@@ -309,7 +345,7 @@ _TO = re.compile(
     r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供(?![^,。;]{0,12}服务)|给予|支付)"
 )
 _RECIPIENT = re.compile(
-    alternation(words("recipients", "nouns")) + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得))"
+    alternation(words("recipients", "nouns")) + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得)|公寓|市场)"
 )
 _BOUNDED = re.compile(  # a number that tells a group from its like: 80至89周岁, 100周岁及以上, 5人以上
     r"(?:年?满)?(?<!\d)\d{1,3}(?:周?岁)?(?:\(含\))?(?:[-~至到]\d{1,3}(?:周?岁)?(?:\(含\))?)?"
@@ -320,8 +356,12 @@ _LIST_TAIL = (
     r"[元万亿%/人月年日张床个户家所次亩名位餐台辆套件项吨间处例起株头]{0,8}){0,8}"
 )
 _OF = re.compile(_LIST_TAIL + rf"的?(?P<noun>(?!、)[^,。;:的\d]{{0,16}}?{_NOUN}(?:{_NOUN}|标准|资金|金|款|费)*)")
+_TIERS_THEN = re.compile(  # 省外1000元、省内500元的标准给予面试补贴
+    r"(?:[、,和及][^、,。;\d]{1,12}?[\d.]+[万亿]?(?:元|%)(?:[/每][一-鿿]+)*){1,6}的?(?:标准|比例)?,?(?:给予|予以|发放|进行)"
+    rf"(?P<noun>[^,。;\d]{{0,12}}?{_NOUN})"
+)
 _LATER = re.compile(
-    r"(?:的?(?:标准|比例))?,?(?:给予|予以|发放|(?<=比例)(?:进行)?(?=[救报补资返倾]))(?P<noun>[^,。;\d]{0,12}?"
+    r"(?:的?(?:标准|比例))?,?(?:(?:给予|予以)(?:最高|不超过|累计)+[\d.]+[万亿]?元的?|给予|予以|发放|(?<=比例)(?:进行)?(?=[救报补资返倾]))(?P<noun>[^,。;\d]{0,12}?"
     + _NOUN
     + ")"
 )
@@ -330,6 +370,7 @@ _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助
 _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
 
+_CAPPED = re.compile(r"(?:最高|累计|总额|不超过|上限|封顶)+[^,。;]{0,6}$")  # a cap is one on what was said before
 _PER_MEAL = re.compile(r"每[餐顿](?:补贴|补助|奖补|资助)(?:标准)?$")
 _NAMED_HEADING = re.compile(r"补贴|补助|奖励|奖补|津贴|救助|标准|待遇|资助|补偿|减免|限额|贴息")
 
@@ -354,6 +395,12 @@ def subject_of_benefit(
     of = None if quantity.sort in ("months", "times") else _OF.match(text, quantity.end, clause[1])
     if not of and not named:
         of = _LATER.match(text, quantity.end, sentence[1])
+    if not of and (tiers := _TIERS_THEN.match(text, quantity.end, sentence[1])):
+        tier = named if named and not _BARE_BENEFIT.match(named) and not re.search(_NOUN, named) else ""
+        noun = tidy(tiers["noun"])
+        return _shorten(
+            tier + noun if len(noun) > 2 else tier + _granted(text, quantity, clause, sentence, paragraph_start, noun)
+        )
     if of and of["noun"].endswith(("标准", "比例")) and (later := _LATER.match(text, quantity.end, sentence[1])):
         of = later
     if of:
@@ -361,12 +408,13 @@ def subject_of_benefit(
         return _granted(text, quantity, clause, sentence, paragraph_start, noun)
     if _TIER_STANDARD.search(named):
         named = _TIER_STANDARD.sub("", named)
-    elif named and re.search(_NOUN, named) and not _BARE_BENEFIT.match(named):
+    elif named and _NAMES.search(named) and not _BARE_BENEFIT.match(named):
         return _shorten(named + (_following(text[quantity.end : clause[1]])[:12] if quantity.sort == "percent" else ""))
     if not named and last:
         return last
     topic = (
-        (_spoken_of(text, clause[0], floor) if floor > clause[0] else "")
+        (last if names_benefit(last) and _CAPPED.search(own) else "")
+        or (_spoken_of(text, clause[0], floor) if floor > clause[0] else "")
         or (heading if _NAMED_HEADING.search(heading) and heading not in named else "")
         or _condition_topic(text, clause, sentence, last)
         or _spoken_of(text, sentence[0], clause[0])
@@ -374,9 +422,21 @@ def subject_of_benefit(
     )
     if (meal := _PER_MEAL.search(own)) and "餐" not in topic:
         return _shorten((_case(text, quantity, sentence) or "") + meal[0])
-    topic = topic or heading
+    topic = topic or heading or (last if names_benefit(last) and not named.endswith("限额") else "")
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
-    return _shorten(label + topic) or _shorten(named) or last or _fallback(text, clause)
+    named = label + topic or named or last or _share_named(text, quantity, clause, sentence)
+    return _shorten(named) or _fallback(text, clause)
+
+
+_PAYING = re.compile(r"支付|报销|救助|补偿|赔付|资助|补助|补贴|贴息|减免|返还")
+
+
+def _share_named(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str:
+    """The name of a share that only its verb names: 0-3万元部分支付60%."""
+    if quantity.sort != "percent":
+        return ""
+    said = _last_match(_PAYING, text[clause[0] : quantity.number]) or _PAYING.search(text, quantity.end, sentence[1])
+    return said[0] + "比例" if said else ""
 
 
 _DEALT = re.compile(
@@ -393,7 +453,7 @@ def _dealt_share(own: str) -> str:
 
 def names_benefit(subject: str) -> bool:
     """Whether a name says which benefit it is: 高龄津贴 does, 补贴标准 and 90至99周岁 do not."""
-    return bool(re.search(_NOUN, subject)) and not _BARE_BENEFIT.match(subject)
+    return bool(_NAMES.search(subject)) and not _BARE_BENEFIT.match(subject)
 
 
 def under(heading: str, subject: str) -> str:
@@ -426,7 +486,7 @@ _GIVEN = re.compile(
 
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
-    own = re.sub(r"^(?:\(含\))?(?:以[上下])?的?部分,?", "", own)
+    own = re.sub(r"^(?:\([^()]{1,12}\))?(?:以[上下内])?的?(?:部分|费用),?", "", own)
     named = tidy(re.sub(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})", "", _RATE_WORDS.sub("", own)))
     named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
     named = re.sub(
@@ -449,7 +509,11 @@ def _granted(
     """A grant by its noun and by whom or what it is for."""
     case = _case(text, quantity, sentence)
     who = recipient_of(text, quantity, clause, sentence) or ""
-    prefix = case or who
+    prefix = case or _earning(text, clause, sentence) or who
+    if who and who not in prefix and len(prefix) + len(who) + len(noun) <= 24 and not case:
+        prefix = who + prefix
+    if tier := _TIER_IN.match(text[clause[0] : quantity.number]):
+        prefix = tier[1] if tier[1] in prefix or len(prefix + tier[1] + noun) > 28 else tier[1] + prefix
     if not prefix and _BARE_BENEFIT.match(noun):
         prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(
             text[clause[0] : quantity.number]
@@ -457,12 +521,26 @@ def _granted(
     return _shorten(noun if prefix in noun else prefix if prefix.endswith(noun) else prefix + noun)
 
 
+_TIER_IN = re.compile(r"([一-鿿]{2,14})的,?(?=按照?|每[一-鿿]|给予|再|一次性)")  # 居家托养的按每人每次50元
+_AND_MORE = re.compile(r"[并且](?=[一-鿿])|(?:满|达到?|超过)?\d|[、,].*$")
+
+
+def _earning(text: str, clause: tuple[int, int], sentence: tuple[int, int]) -> str:
+    """What earns a grant, from the clause before it: 青年人才首次购房的,按购房款的3%给予补贴 → 青年人才首次购房."""
+    if clause[0] <= sentence[0] or text[clause[0] - 1] != ",":
+        return ""
+    start = max(*(text.rfind(mark, sentence[0], clause[0] - 1) for mark in ",。;:"), sentence[0] - 1) + 1
+    piece = text[start : clause[0] - 1]
+    topic = tidy(_AND_MORE.split(piece)[0]) if piece.endswith("的") else ""
+    return topic if 3 <= len(topic) <= 16 and not re.match(r"对|按|经|符合", topic) else ""
+
+
 def _spoken_of(text: str, start: int, end: int) -> str:
     """The last benefit that a stretch of text names in so many words."""
     for found in reversed(list(_SPECIFIC.finditer(text, max(start, 0), max(end, 0)))):
         name = re.sub(r"^[万亿]?元的?|^[零一二三四五六七八九十百]*条", "", _CUT.split(found[0])[-1])
         name = name if len(name) > 2 and not _BARE_BENEFIT.match(name) else re.sub(r"^[万亿]?元的?", "", found[0])
-        if not _BARE_BENEFIT.match(name):
+        if not _BARE_BENEFIT.match(name) and not _PAID_IN.search(name):
             return tidy(name)
     return ""
 
@@ -477,7 +555,11 @@ def _condition_topic(text: str, clause: tuple[int, int], sentence: tuple[int, in
         return ""
     start = max(text.rfind(mark, sentence[0], clause[0] - 1) for mark in ",。;:") + 1
     piece = _STANDARD_GIVEN_BY.sub("", text[max(start, sentence[0]) : clause[0] - 1])
-    if "%" in piece or (not piece.endswith("的") and not re.search(_NOUN + "$", piece)):
+    if (
+        "%" in piece
+        or (not last and re.search(r"\d[万亿]?元", piece))
+        or (not piece.endswith("的") and not re.search(_NOUN + "$", piece))
+    ):
         return ""
     if last and re.search(r"\d[万亿]?元", piece):
         return last
@@ -488,7 +570,7 @@ def _condition_topic(text: str, clause: tuple[int, int], sentence: tuple[int, in
 def _case(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str:
     """What a grant is for, from the 对…的 that opens its sentence: 养老机构设置医疗机构."""
     found = _last_for(text, quantity, sentence)
-    if not found:
+    if not found or ":" in text[found.end() : quantity.number]:
         return ""
     phrase = re.sub(r"(?:,|根据|按照?|给予).*$", "", found["who"])
     phrase = tidy(re.sub(r"^(?:符合条件的|新建的|每[个家所处户名位](?=[一-鿿]{2}))", "", phrase))
@@ -567,6 +649,8 @@ def _recipient_noun(phrase: str | None) -> str | None:
         start = last.start()  # no seam found: the known noun alone
     if start > 0 and phrase[start - 1] in "每1一" and phrase[start] in "户名位家个所" and last.start() > start:
         start += 1
+    if start > 0 and phrase[start - 1].isdigit() and last.start() > start:
+        start += 1
     if start > 0 and phrase[start - 1] in "ABCDEFG" and phrase[start] == "类":
         start -= 1
     if start > 0 and phrase[start - 1] == "在" and phrase[start] in "读校职岗册训":
@@ -576,7 +660,7 @@ def _recipient_noun(phrase: str | None) -> str | None:
             return phrase[group.start() : last.end()]
     found = _RAISING.sub("", phrase[start : last.end()])
     lead = r"^(?:(?:全额|定额|分类)(?:资助|救助|补助)|[列纳评]?入(?=[国省市])|获评|且|该|符合条件"
-    lead += r"|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
+    lead += r"|其中|由|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
     return re.sub(lead, "", found) or None
 
 
