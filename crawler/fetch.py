@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +41,7 @@ from crawler.hops import (
 from crawler.manners import (
     ROBOTS_BYTES,
     Manners,
+    Memory,
     RefusedError,
     Robots,
     host_key,
@@ -79,20 +81,35 @@ class PageSpider(Spider):
 class Fetcher:
     """`async with Fetcher(policy) as fetcher: capture = await fetcher.fetch(Fetch(…))`.
 
-    One for the whole process and all sources, in a running asyncio loop. Leaving the block ends what is under
-    way within moments, whatever the servers do.
+    One for the whole process and all sources, in a running asyncio loop. `memory` is where it learns how hosts were
+    treated before, and by others. Leaving the block ends what is under way within moments, whatever the servers do.
     """
 
-    def __init__(self, policy: CrawlPolicy, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: CrawlPolicy,
+        *,
+        memory: Memory | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.policy = policy
-        self.manners = Manners(delay=policy.delay, daily=policy.per_host_daily, max_hosts=policy.max_hosts, clock=clock)
+        self.manners = Manners(
+            delay=policy.delay,
+            daily=policy.per_host_daily,
+            max_hosts=policy.max_hosts,
+            memory=memory,
+            clock=clock,
+            now=now,
+        )
         self._clock = clock
         self._product = product_token(policy.user_agent)
         self._robots: dict[str, Robots] = {}
         self._robots_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: set[asyncio.Task[Capture]] = set()
         self._closing = False
-        self._browser = Browser(policy.user_agent, policy.chromium)
+        self._browser_is = (policy.user_agent, policy.chromium)
+        self._browser = Browser(*self._browser_is)
         self._scripts = ScriptShelf(clock)
         self._one_page = asyncio.Lock()
 
@@ -116,12 +133,31 @@ class Fetcher:
             task.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way)
+        await self.manners.settle()
         await self._browser.close()
         await self._crawler.stop_async()
         await self._running
 
+    def use(self, policy: CrawlPolicy) -> None:
+        """Go on with another policy; `allow_private` and `max_hosts` stay as they were.
+
+        A request that waits for its turn already keeps its headers and the pause that it began.
+        """
+        self.policy = replace(policy, allow_private=self.policy.allow_private, max_hosts=self.policy.max_hosts)
+        self.manners.use(delay=policy.delay, daily=policy.per_host_daily)
+        product = product_token(policy.user_agent)
+        if product != self._product:  # for whom robots.txt may ask for another Crawl-delay
+            self._product = product
+            self._robots.clear()
+
+    async def settle(self) -> None:
+        """A visit is over: write down how the hosts that nobody is at want to be treated."""
+        await self.manners.settle()
+
     async def fetch(self, request: Fetch) -> Capture:
         """Ask for one page and say what came of it; nothing that a server does makes this raise.
+
+        StorageError is raised where what is known of its host cannot be read.
 
         The capture's `reason` begins with the failure's name: timeout, reset, refused, unreachable, dns, tls,
         protocol, truncated, too-large, bad-gzip, bad-encoding, bad-url, bad-redirect, redirect-loop,
@@ -165,7 +201,7 @@ class Fetcher:
                 verdict = await _verdict(request, answer)
                 if request.render == "browser" and needs_a_browser(answer, verdict):
                     return await self._rendered(request, answer, limit - spent)
-                return self._captured(request, answer, verdict, spent)
+                return await self._captured(request, answer, verdict, spent)
             hop = further
             if (hop.method, hop.url) in seen or len(seen) > self.policy.max_redirects:
                 raise FetchError("redirect-loop", f"{len(seen)} redirects and still no page", hop.url)
@@ -176,23 +212,33 @@ class Fetcher:
 
         One page at a time: it holds its host's lane while its parts may wait for another, and it takes memory.
         """
-        self._remember(shell, request.delay)
+        await self._remember(shell, request.delay)
         lane = host_key(shell.url)
         rendering = Rendering(
             request, self.policy, partial(self._ask_part, request=request, held=lane), self._scripts, limit
         )
         try:
-            async with self._one_page, self.manners.visit(lane, request.delay):
-                began = time.monotonic()
-                page = await rendering.show(self._browser, shell)
+            async with self._one_page:
+                browser = await self._browser_of_policy()
+                async with self.manners.visit(lane, request.delay):
+                    began = time.monotonic()
+                    page = await rendering.show(browser, shell)
         except RefusedError as error:
             raise FetchError(error.kind, str(error), shell.url, wait=error.wait) from error
         verdict = await _verdict(request, page)
         told = replace(verdict, reason="; ".join(filter(None, (verdict.reason, rendering.note()))))
-        return self._captured(request, page, told, time.monotonic() - began)
+        return await self._captured(request, page, told, time.monotonic() - began)
 
-    def _captured(self, request: Fetch, answer: Answer, verdict: Verdict, seconds: float) -> Capture:
-        wait = self._remember(answer, request.delay, blocked=verdict.outcome == "blocked")
+    async def _browser_of_policy(self) -> Browser:
+        """The browser that the present policy asks for; no page is being shown."""
+        wanted = (self.policy.user_agent, self.policy.chromium)
+        if wanted != self._browser_is:
+            before, self._browser, self._browser_is = self._browser, Browser(*wanted), wanted
+            await before.close()
+        return self._browser
+
+    async def _captured(self, request: Fetch, answer: Answer, verdict: Verdict, seconds: float) -> Capture:
+        wait = await self._remember(answer, request.delay, blocked=verdict.outcome == "blocked")
         return Capture(
             url=request.url,
             final_url=answer.url,
@@ -206,23 +252,29 @@ class Fetcher:
             seconds=seconds,
         )
 
-    def _remember(self, answer: Answer, delay: float | None, *, blocked: bool = False) -> float | None:
+    async def _remember(self, answer: Answer, delay: float | None, *, blocked: bool = False) -> float | None:
         """Tell Manners how the host behaved; gives the seconds of patience that it asked for, if it did."""
         host = host_key(answer.url)
         asked = answer.headers.get("retry-after") if answer.status >= 400 else None
         wait = retry_after(asked, datetime.now(UTC))
         if wait is not None or answer.status == 429:
-            self.manners.failed(host, delay=delay, wait=wait, at_once=True)
+            await self._failed(host, delay=delay, wait=wait, at_once=True)
         elif answer.status >= 500 or blocked:
-            self.manners.failed(host, delay=delay)
+            await self._failed(host, delay=delay)
         else:
             self.manners.succeeded(host)
         return wait
 
+    async def _failed(
+        self, host: str, *, delay: float | None, wait: float | None = None, at_once: bool = False
+    ) -> None:
+        self.manners.failed(host, delay=delay, wait=wait, at_once=at_once)
+        await self.manners.note(host)
+
     async def _ask_part(self, hop: Hop, exchange: Exchange, request: Fetch, held: str) -> Answer:
         """A part of a page that is being shown; a server that asks for patience there is given it."""
         answer = await self._ask(hop, exchange, request, held)
-        self._remember(answer, request.delay)
+        await self._remember(answer, request.delay)
         return answer
 
     async def _ask(self, hop: Hop, exchange: Exchange, request: Fetch, held: str = "") -> Answer:
@@ -243,7 +295,7 @@ class Fetcher:
             raise FetchError(error.kind, str(error), hop.url, wait=error.wait) from error
         except TransportError as error:
             if error.kind in _HOST_TROUBLE:
-                self.manners.failed(host, delay=request.delay)
+                await self._failed(host, delay=request.delay)
             raise FetchError(error.kind, str(error), hop.url, exchange=exchange) from error
 
     async def _exchange(self, hop: Hop, exchange: Exchange) -> Answer:
@@ -265,7 +317,8 @@ class Fetcher:
         origin = origin_of(url)
         robots = self._robots.get(origin)
         if robots is None or robots.expires <= self._clock():
-            async with self._robots_locks[origin]:
+            # Who reads it may wait for the very lane that a page with parts holds: such a page waits for nobody.
+            async with nullcontext() if held else self._robots_locks[origin]:
                 robots = self._robots.get(origin)
                 if robots is None or robots.expires <= self._clock():
                     robots = self._robots[origin] = await self._read_robots(origin, request, held)
@@ -285,7 +338,7 @@ class Fetcher:
             exchange = Exchange(request.timeout or self.policy.timeout, ROBOTS_BYTES, request.tls, cut=True)
             answer = await self._send(Hop(url, "GET", b"", base_headers(self.policy)), exchange, request, held)
             url = redirect_target(answer)
-        self._remember(answer, request.delay)
+        await self._remember(answer, request.delay)
         delay = self.policy.delay if request.delay is None else request.delay
         robots, crawl_delay = read_robots(
             answer.status, answer.body, now=self._clock(), delay=delay, product=self._product

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from crawler.fetch import CrawlPolicy, Fetcher
+from pledgewatch.cycles import end_loading
 from pledgewatch.pipeline import Fetches, Pipeline
-from pledgewatch.posting import Post
 from pledgewatch.settings import Settings
 from storage.database import Database
+from storage.hosts import HostBook
 
 if TYPE_CHECKING:
     from pledgewatch.metrics import Metrics
+    from pledgewatch.posting import Post
 
 
 def utc_now() -> datetime:
@@ -45,6 +47,8 @@ class Workshop:
     One that does not register leaves it to another process to make the configured sources known.
     """
 
+    _own: Fetcher | None = None  # where none was given
+
     def __init__(
         self,
         settings: Settings,
@@ -59,23 +63,31 @@ class Workshop:
         self._metrics, self._fetcher, self._registers = metrics, fetcher, registers
         self._stack = AsyncExitStack()
         self.pipeline: Pipeline
-        self.post: Post
 
     async def __aenter__(self) -> Self:
         self.pipeline = Pipeline(self.settings, self.database, await self._fetching(self.settings), self.clock)
-        self.post = Post(self.settings, self.database, self.clock)
+        if self._registers:
+            self.pipeline.register()
+        end_loading()
+        return self
+
+    @cached_property
+    def post(self) -> Post:
+        """Sends what is due. Made, and its channels loaded, when it is first asked for."""
+        from pledgewatch.posting import Post
+
+        post = Post(self.settings, self.database, self.clock)
         if self._metrics:
             from pledgewatch.metrics import CountedClaims
 
-            self.post.claims = partial(CountedClaims, metrics=self._metrics)
-        if self._registers:
-            self.pipeline.register()
-        return self
+            post.claims = partial(CountedClaims, metrics=self._metrics)
+        return post
 
     async def _fetching(self, settings: Settings) -> Fetches:
         fetcher = self._fetcher
         if fetcher is None:
-            fetcher = await self._stack.enter_async_context(Fetcher(crawl_policy(settings)))
+            made = Fetcher(crawl_policy(settings), memory=HostBook(self.database), now=self.clock)
+            fetcher = self._own = await self._stack.enter_async_context(made)
         if self._metrics is None:
             return fetcher
         from pledgewatch.metrics import CountedFetcher
@@ -87,6 +99,11 @@ class Workshop:
     ) -> None:
         await self._stack.aclose()
 
+    async def settle(self) -> None:
+        """A pass is over: what was learned of its hosts is kept."""
+        if self._own:
+            await self._own.settle()
+
     def use(self, settings: Settings) -> None:
         """Go on with another configuration; what is under way ends with the old one."""
         self.settings = settings
@@ -95,3 +112,5 @@ class Workshop:
         else:
             self.pipeline.settings = settings
         self.post.use(settings)
+        if self._own:
+            self._own.use(crawl_policy(settings))

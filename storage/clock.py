@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from storage.tables import OPEN_DELIVERY, deliveries, sources
+from storage.tables import OPEN_DELIVERY, deliveries, hosts, sources
 
 TOLERANCE = timedelta(minutes=1)  # machines that share a database differ by seconds
 
@@ -19,7 +19,8 @@ def set_back(conn: sa.Connection, now: datetime, longest_claim: float) -> timede
 
     How far the clock was ahead is told by the latest pass. Sources passed over in that future are due now. What was
     queued or put off there comes as long after now as it was to come after that pass. A claim still holds, but no
-    longer than `longest_claim` seconds: whoever sends goes on, and what a dead sender held comes free.
+    longer than `longest_claim` seconds: whoever sends goes on, and what a dead sender held comes free. A host that was
+    to be left alone still is, for as long as it was to be then.
     """
     latest = conn.execute(sa.select(sa.func.max(sources.c.last_pass_at))).scalar()
     if latest is None or latest <= now + TOLERANCE:
@@ -29,7 +30,16 @@ def set_back(conn: sa.Connection, now: datetime, longest_claim: float) -> timede
     due = sa.case((sources.c.next_due_at.is_not(None), now))  # one that is not configured any more stays never due
     conn.execute(sources.update().where(future).values(next_due_at=due, last_pass_at=now))
     _free_deliveries(conn, now, latest, timedelta(seconds=longest_claim))
+    _bring_back_hosts(conn, now, latest)
     return ahead
+
+
+def _bring_back_hosts(conn: sa.Connection, now: datetime, latest: datetime) -> None:
+    asked, closed = hosts.c.asked_at > now + TOLERANCE, hosts.c.closed_until >= latest
+    for row in conn.execute(sa.select(hosts).where(sa.or_(asked, closed))).all():
+        until = row.closed_until and row.closed_until - (latest - now)
+        moved = {"asked_at": row.asked_at and min(row.asked_at, now), "closed_until": until}
+        conn.execute(hosts.update().where(hosts.c.host == row.host).values(moved))
 
 
 def _free_deliveries(conn: sa.Connection, now: datetime, latest: datetime, longest: timedelta) -> None:

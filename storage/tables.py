@@ -282,6 +282,19 @@ leases = sa.Table(
     sa.Column("until", Moment, nullable=False),
 )
 
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("host", Words, primary_key=True),  # with its port where that is not the usual one
+    sa.Column("visited", sa.Boolean, nullable=False, server_default=sa.false()),  # by a process that has not left yet
+    sa.Column("asked_at", Moment),  # when its last answer ended, as of when it was last left
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),  # in a row
+    sa.Column("closed_until", Moment),  # it failed, or asked for patience: not asked before
+    sa.Column("crawl_delay", sa.Float, nullable=False, server_default="0"),  # seconds, by its robots.txt
+    sa.Column("day_began", Moment),  # the first request of the day that is counted
+    sa.Column("day_count", sa.Integer, nullable=False, server_default="0"),
+)
+
 accounts = sa.Table(
     "accounts",
     metadata,

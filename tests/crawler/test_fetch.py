@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import pytest
 from servers import Asked, Reply, Site, Wire
 
+from crawler.browser import Ask, Given, Wait
+from crawler.browser import Asked as Wanted
 from crawler.fetch import CrawlPolicy, Fetch, Fetcher
 from storage.records import Capture
 
@@ -500,3 +502,85 @@ def test_a_budget_is_spent_by_every_request(site: Site) -> None:
     captures = fetch(*pages, policy=replace(POLICY, per_host_daily=3))
     assert [c.reason.partition(":")[0] for c in captures] == ["", "", "budget"]
     assert len(site.requests) == 3, "robots.txt is a request too"
+
+
+# Another policy while it works
+
+
+def test_another_policy_holds_for_whatever_is_asked_next(site: Site) -> None:
+    site.page("/robots.txt", "User-agent: other\nDisallow: /private/\n")
+    site.page("/private/a.html", PAGE)
+    site.page("/slow.html", PAGE, delay=1.0)
+    page, private = Fetch(site.url("/a.html"), "s"), Fetch(site.url("/private/a.html"), "s")
+
+    async def use(fetcher: Fetcher) -> list[Capture]:
+        captures = [await fetcher.fetch(page), await fetcher.fetch(private)]
+        for policy, asked in (
+            (replace(POLICY, user_agent="Other/2"), private),
+            (replace(POLICY, user_agent="Other/2", obey_robots=False), private),
+            (replace(POLICY, timeout=0.2), replace(page, url=site.url("/slow.html"))),
+            (replace(POLICY, max_bytes=100), page),
+            (replace(POLICY, per_host_daily=1), page),
+            (replace(POLICY, allow_private=False), page),
+        ):
+            fetcher.use(policy)
+            captures.append(await fetcher.fetch(asked))
+        return captures
+
+    reasons = [capture.reason.partition(":")[0] for capture in with_fetcher(use)]
+    assert reasons == ["", "", "robots", "", "timeout", "too-large", "budget", ""], "who may be asked is settled once"
+    agents = [asked.headers["user-agent"] for asked in site.requests]
+    assert agents == [AGENT] * 3 + ["Other/2"] * 2 + [AGENT] * (len(agents) - 5)
+
+
+def test_another_delay_holds_from_the_next_pause_on(site: Site) -> None:
+    async def use(fetcher: Fetcher) -> float:
+        page = Fetch(site.url("/a.html"), "s")
+        await fetcher.fetch(page)
+        fetcher.use(replace(POLICY, delay=0.5))
+        began = asyncio.get_running_loop().time()
+        await fetcher.fetch(page)
+        return asyncio.get_running_loop().time() - began
+
+    assert with_fetcher(use, replace(POLICY, obey_robots=False)) >= 0.5
+
+
+# A page with parts
+
+
+class Shower:
+    """Stands for the browser: a page whose rules have run out when it asks for its part, while another one waits."""
+
+    def __init__(self, fetcher: Fetcher, clock: Clock, site: Site) -> None:
+        self.fetcher, self.clock, self.site = fetcher, clock, site
+        self.other: asyncio.Task[Capture] | None = None
+
+    async def render(self, url: str, shell: Given, ask: Ask, wait: Wait) -> tuple[str, bytes]:
+        self.clock.now += 86_401
+        self.other = asyncio.create_task(self.fetcher.fetch(Fetch(self.site.url("/a.html"), "s")))
+        while not any(lock.locked() for lock in self.fetcher._robots_locks.values()):
+            await asyncio.sleep(0)
+        part = await ask(Wanted(self.site.url("/part.json"), "GET", {}, b"", "fetch"))
+        assert part is not None and part.status == 200
+        return url, BYTES
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_page_with_parts_does_not_wait_for_one_that_waits_for_it(site: Site) -> None:
+    clock = Clock()
+    site.page("/shell.html", PAGE)
+    site.page("/part.json", "{}")
+
+    async def use(fetcher: Fetcher) -> list[Capture]:
+        shower = Shower(fetcher, clock, site)
+        fetcher._browser = shower  # type: ignore[assignment]
+        async with asyncio.timeout(10):
+            shown = await fetcher.fetch(Fetch(site.url("/shell.html"), "s", render="browser"))
+            assert shower.other
+            return [shown, await shower.other]
+
+    shown, other = with_fetcher(use, replace(POLICY, timeout=60.0), clock=clock)
+    assert (shown.outcome, other.outcome) == ("ok", "ok"), (shown.reason, other.reason)
+    assert site.overlaps == 0

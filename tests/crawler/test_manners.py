@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crawler.manners import (
     DAY,
     FIRST_BACKOFF,
+    GRANT,
     JITTER,
     LONGEST_BACKOFF,
     LONGEST_CRAWL_DELAY,
     PATIENCE,
     ROBOTS_BYTES,
     Manners,
+    Notebook,
     RefusedError,
     host_key,
     product_token,
@@ -26,6 +30,7 @@ from crawler.manners import (
 )
 
 HOST = "mzj.example.org"
+EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Clock:
@@ -37,6 +42,9 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def moment(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.now)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -50,7 +58,7 @@ def clock() -> Clock:
 
 
 def manners(clock: Clock, delay: float = 2.0, **limits: Any) -> Manners:
-    return Manners(delay=delay, clock=clock, sleep=clock.sleep, **limits)
+    return Manners(delay=delay, clock=clock, now=clock.moment, sleep=clock.sleep, **limits)
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -231,6 +239,119 @@ def test_a_failure_inside_a_turn_frees_the_host(clock: Clock) -> None:
 
     run(visits())
     assert len(clock.slept) == 1, "a request that failed was a request all the same"
+
+
+# What outlasts a process
+
+
+async def ask(guest: Manners, host: str = HOST, times: int = 1) -> int:
+    """Ask so many times; how often we were let."""
+    let = 0
+    for _ in range(times):
+        try:
+            async with guest.turn(host):
+                let += 1
+        except RefusedError:
+            pass
+    return let
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["left", "killed"])
+def test_the_next_process_keeps_its_distance(clock: Clock, killed: bool) -> None:
+    async def visits() -> None:
+        memory = Notebook()
+        before = manners(clock, memory=memory)
+        await ask(before)
+        before.slow_down(HOST, 9.0)
+        if not killed:
+            await before.settle()
+        clock.now += 1.5
+        await ask(manners(clock, memory=memory))
+
+    run(visits())
+    (pause,) = clock.slept
+    assert (2.0 <= pause <= 2.0 * (1 + JITTER)) if killed else (7.5 <= pause <= 9.0 * (1 + JITTER) - 1.5)
+
+
+def test_the_next_process_leaves_a_host_alone_that_asked_for_it(clock: Clock) -> None:
+    async def visits() -> None:
+        memory = Notebook()
+        before = manners(clock, memory=memory)
+        await ask(before)
+        before.failed(HOST, wait=600.0, at_once=True)
+        await before.note(HOST)  # and then it is killed
+        clock.now += 100
+        after = manners(clock, memory=memory)
+        with pytest.raises(RefusedError) as refused:
+            async with after.turn(HOST):
+                pytest.fail("asked")
+        assert refused.value.wait == pytest.approx(500.0)
+        clock.now += 500
+        assert await ask(after) == 1
+        after.failed(HOST)
+        await after.settle()
+        with pytest.raises(RefusedError):
+            await manners(clock, memory=memory).turn(HOST).__aenter__()
+
+    run(visits())
+
+
+def test_a_clock_that_ran_ahead_closes_a_host_for_a_day_at_most(clock: Clock) -> None:
+    async def visits() -> None:
+        memory = Notebook()
+        before = manners(clock, memory=memory)
+        await ask(before)
+        clock.now += 100 * DAY
+        before.failed(HOST, wait=600.0, at_once=True)
+        await before.settle()
+        clock.now -= 100 * DAY
+        assert await ask(manners(clock, memory=memory)) == 0
+        clock.now += DAY
+        assert await ask(manners(clock, memory=memory)) == 1
+
+    run(visits())
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from(["ask", "ask", "leave", "kill"]), st.integers(0, 7200)), max_size=60
+)
+
+
+@given(steps=STEPS, daily=st.integers(1, 50))
+def test_no_way_to_end_spends_more_than_the_budget_nor_loses_more_than_a_grant(
+    steps: list[tuple[int, str, int]], daily: int
+) -> None:
+    """Three processes ask, leave and are killed. In the day from a first request on, all of them keep to one budget."""
+    clock, memory = Clock(), Notebook()
+    crew = [manners(clock, 0.0, daily=daily, memory=memory) for _ in range(3)]
+    asked: list[float] = []
+    deaths = 0
+
+    async def visits() -> None:
+        nonlocal deaths
+        for number, step, pause in steps:
+            clock.now += pause
+            if step == "ask":
+                for _ in range(7):
+                    asked.extend([clock.now] * await ask(crew[number]))
+            elif step == "leave":
+                await crew[number].settle()
+            else:
+                deaths += 1
+                crew[number] = manners(clock, 0.0, daily=daily, memory=memory)
+        for guest in crew:
+            await guest.settle()
+        began = memory._hosts[HOST].day_began if HOST in memory._hosts else None
+        if began and clock.moment() - began < timedelta(seconds=DAY):
+            today = sum(began <= EPOCH + timedelta(seconds=at) for at in asked)
+            rest = await ask(crew[0], times=daily)
+            assert daily - GRANT * deaths <= today + rest <= daily
+
+    run(visits())
+    while asked:
+        day = [at for at in asked if at < asked[0] + DAY]
+        assert len(day) <= daily
+        asked = asked[len(day) :]
 
 
 @pytest.mark.parametrize(
