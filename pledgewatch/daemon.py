@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from pledgewatch import holders, posting
+from pledgewatch import holders
 from pledgewatch.logs import configure_logs
 from pledgewatch.passes import pass_over
 from pledgewatch.pipeline import Fetches
@@ -33,7 +33,6 @@ from pledgewatch.settings import Settings, Source
 from pledgewatch.web import WebError, serving
 from pledgewatch.work import Workshop, utc_now
 from storage import leases, sources
-from storage.clock import TOLERANCE, set_back
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -67,7 +66,6 @@ class Daemon(Service):
     ) -> None:
         super().__init__(settings, config, database, clock)
         self._fetcher = fetcher
-        self._latest = clock()  # by the wall clock, as it was last seen
         self._passes: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, datetime] = {}
 
@@ -126,9 +124,7 @@ class Daemon(Service):
     async def start_due_passes(self) -> None:
         """Start a pass over each source that is due and not being passed over already."""
         now = self.clock()
-        if now < self._latest - TOLERANCE:
-            self._bring_back_plans()
-        self._latest = now
+        self._watch_clock(now)
         if self._stopping.is_set():
             return
         with self.database.read() as conn:
@@ -146,13 +142,8 @@ class Daemon(Service):
     def _ended(self, source_id: str, task: asyncio.Task[None]) -> None:
         self._passes.pop(source_id, None)
 
-    def _bring_back_plans(self) -> None:
-        """What was planned by a clock that ran ahead would else come only when this one has caught up."""
-        with self.database.begin() as conn:
-            ahead = set_back(conn, self.clock(), posting.LEASE_SECONDS)
-        if ahead:
-            log.warning("the clock was set back", seconds=round(ahead.total_seconds()))
-            self._resting.clear()
+    def _brought_back(self) -> None:
+        self._resting.clear()
 
     async def _pass(self, source: Source) -> None:
         try:
@@ -163,6 +154,7 @@ class Daemon(Service):
         except Exception:
             log.exception("bug", source=source.id)
             self._resting[source.id] = self.clock() + REST
+        await self.workshop.settle()
 
     async def renew_lease(self) -> None:
         """Stay the one daemon of the database; stop where another has become it."""
@@ -170,16 +162,6 @@ class Daemon(Service):
             log.error("another daemon has taken the database over", database=self.database.where)
             self.status = 2
             self._stopping.set()
-
-    def _take_lease(self) -> bool:
-        if leases.acquire(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock()):
-            return True
-        holder = leases.holder(self.database, LEASE)
-        if holder is None or not holders.is_gone(holder):
-            return False
-        log.warning("taking over from a daemon that was killed", holder=holders.in_words(holder))
-        leases.release(self.database, LEASE, holder)
-        return leases.acquire(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock())
 
     # --- the end ---
 

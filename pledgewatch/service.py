@@ -13,13 +13,17 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
-from pledgewatch import holders
+# Not used here: loaded with the service, so that the first change found stops no loop, nor is read by a program
+# that an upgrade has put in this one's place meanwhile.
+import pledgewatch.gathering  # noqa: F401
+from pledgewatch import holders, posting
 from pledgewatch.deadlines import look_at_calendar
 from pledgewatch.metrics import Metrics
 from pledgewatch.settings import ConfigError, Settings, load_settings
 from pledgewatch.ticks import Ticks
 from pledgewatch.work import Workshop
 from storage import leases
+from storage.clock import TOLERANCE, set_back
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -36,8 +40,8 @@ REST = timedelta(minutes=5)  # for a source whose pass could not be recorded: it
 
 #: Tables that live in what is built at the start: the database, the web server, the queue.
 _FIXED_TABLES = ("storage", "web", "workers")
-#: Keys of [crawl] that do not: the others live in the fetcher.
-_FREE_CRAWL_KEYS = {"pass_limit", "audit"}
+#: Keys of [crawl] that live there as well: who may be connected to is settled once.
+_FIXED_CRAWL_KEYS = {"allow_private"}
 
 
 class Service:
@@ -58,6 +62,7 @@ class Service:
         self._asked_to_stop = self._asked_to_reload = False
         self._workshop: Workshop | None = None
         self._looked_at_calendar: date | None = None
+        self._latest = clock()  # by the wall clock, as it was last seen
 
     @property
     def workshop(self) -> Workshop:
@@ -85,6 +90,36 @@ class Service:
         if day != self._looked_at_calendar:
             await asyncio.to_thread(look_at_calendar, self.settings, self.database, now)
             self._looked_at_calendar = day
+
+    # --- being the one that plans ---
+
+    def _take_lease(self) -> bool:
+        """Take the lease of the one that plans, or prolong it; at once where its holder was killed on this machine."""
+        if leases.acquire(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock()):
+            return True
+        holder = leases.holder(self.database, LEASE)
+        if holder is None or not holders.is_gone(holder):
+            return False
+        log.warning("taking over from a process that was killed", holder=holders.in_words(holder))
+        leases.release(self.database, LEASE, holder)
+        return leases.acquire(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock())
+
+    def _watch_clock(self, now: datetime) -> None:
+        """Where the clock was set back since it was last seen, bring back what was planned by the old one."""
+        if now < self._latest - TOLERANCE:
+            self._bring_back_plans()
+        self._latest = now
+
+    def _bring_back_plans(self) -> None:
+        """What was planned by a clock that ran ahead would else come only when this one has caught up."""
+        with self.database.begin() as conn:
+            ahead = set_back(conn, self.clock(), posting.LEASE_SECONDS)
+        if ahead:
+            log.warning("the clock was set back", seconds=round(ahead.total_seconds()))
+            self._brought_back()
+
+    def _brought_back(self) -> None:
+        """Called when plans were brought back."""
 
     # --- signals ---
 
@@ -164,7 +199,7 @@ def but_for_what_is_fixed(old: Settings, new: Settings) -> Settings:
     """New settings with what only a restart changes as it was; where that differs it is told."""
     tables = {name: getattr(old, name) for name in _FIXED_TABLES if getattr(new, name) != getattr(old, name)}
     crawl = dict(old.crawl)
-    keys = {k: v for k, v in crawl.items() if k not in _FREE_CRAWL_KEYS and v != getattr(new.crawl, k)}
+    keys = {k: v for k, v in crawl.items() if k in _FIXED_CRAWL_KEYS and v != getattr(new.crawl, k)}
     if tables or keys:
         log.warning("these change only with a restart", settings=[*tables, *(f"crawl.{key}" for key in keys)])
     return new.model_copy(update={**tables, "crawl": new.crawl.model_copy(update=keys)})

@@ -12,14 +12,20 @@ a pass writes is harmless when it is written twice.
 from __future__ import annotations
 
 import asyncio
+import os
+import pickle
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from sqlalchemy.engine import make_url
 
 from crawler.addresses import site_of
 from pledgewatch import health
@@ -30,7 +36,7 @@ from pledgewatch.settings import Settings, Source
 from pledgewatch.web import WebError, serving
 from pledgewatch.work import Workshop, utc_now
 from storage import leases, sources
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -46,7 +52,9 @@ RETRY_SECONDS = 5.0  # until a queue that could not be reached is tried again
 SITES_AT_ONCE = 20  # in one worker: visits mostly wait for their site
 PASSES_AT_ONCE = 8  # of one site: its hosts are asked side by side, each of them one by one
 AGAIN_SECONDS = 60.0  # a site that stays due is asked for again after this
-DEATHS = 3  # a source that ended so many workers, the last ones alone with it, is left in peace
+SAVED_SECONDS = 5.0  # until the end of a job is written down, unless that failed
+DEATHS = 3  # a source that ended so many processes, all but the first alone with it, is left in peace
+APART_SECONDS = 60.0  # for a process of a source's own to begin and end, beside its pass
 PEACE = timedelta(days=1)
 
 
@@ -85,46 +93,6 @@ def run_workers(settings: Settings, config: str | None, database: Database, role
         return 2
 
 
-class Room:
-    """Where passes of one process go on together, unless one wants to be alone."""
-
-    def __init__(self) -> None:
-        self._change = asyncio.Condition()
-        self._inside = 0
-        self._wants_alone = 0
-
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        async with self._change:
-            await self._change.wait_for(lambda: not self._wants_alone)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            await self._leave()
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        self._wants_alone += 1
-        try:
-            async with self._change:
-                await self._change.wait_for(lambda: not self._inside)
-                self._inside += 1
-            try:
-                yield
-            finally:
-                await self._leave()
-        finally:
-            self._wants_alone -= 1
-            async with self._change:
-                self._change.notify_all()
-
-    async def _leave(self) -> None:
-        async with self._change:
-            self._inside -= 1
-            self._change.notify_all()
-
-
 class Station(Service):
     """One process of the service. `clock` is injected by tests."""
 
@@ -138,13 +106,13 @@ class Station(Service):
     ) -> None:
         super().__init__(settings, config, database, clock)
         self.roles = frozenset(roles)
-        self.room = Room()
         self.app: App
         self._crawling: asyncio.Task[None] | None = None
         self._started = False
         self._leads: bool | None = None  # not tried yet
         self._deferred: dict[str, float] = {}
         self._here: set[str] = set()
+        self._over: dict[int, float] = {}  # jobs that ended here, as far as is known unsaved, and when
         self._stalled = settings.workers.stalled.total_seconds()
         self._heartbeat = self._stalled / HEARTBEATS
         self._share_out()
@@ -172,7 +140,8 @@ class Station(Service):
         plans = "schedule" in self.roles
         workshop = Workshop(self.settings, self.database, self.clock, metrics=self.metrics, registers=plans)
         self._workshop = await stack.enter_async_context(workshop)
-        self.app = await stack.enter_async_context(opened(self.settings.storage.url, self._visit))
+        with reached():
+            self.app = await stack.enter_async_context(opened(self.settings.storage.url, self._visit))
         stack.callback(self._give_up_lead)
         stack.push_async_callback(self.ticks.stop)
         if plans:
@@ -184,6 +153,7 @@ class Station(Service):
             self.ticks.every(TICK_SECONDS, self.deliver)
         stack.push_async_callback(self._end_work)
         if "crawl" in self.roles:
+            self.ticks.every(self._heartbeat, self.end_unsaved)
             self._crawling = asyncio.create_task(self._crawl())
         self._started = True
         log.info("started", roles=sorted(self.roles), sources=len(self.settings.sources), pages=listen)
@@ -213,9 +183,11 @@ class Station(Service):
 
     async def lead(self) -> None:
         """Be the one that plans, or wait to become it."""
-        leads = leases.acquire(self.database, LEASE, self.holder, LEASE_SECONDS, self.clock())
+        leads = self._take_lease()
         if leads != self._leads:
             log.info("planning" if leads else "another one plans; standing by")
+            if leads:
+                self._bring_back_plans()
         self._leads = leads
 
     def _give_up_lead(self) -> None:
@@ -228,6 +200,7 @@ class Station(Service):
             return
         from procrastinate.exceptions import AlreadyEnqueued
 
+        self._watch_clock(self.clock())
         with self.database.read() as conn:
             due = sources.due_sources(conn, self.clock())
         wanted = dict.fromkeys(self._sites[id] for id in due if id in self._sites)
@@ -238,7 +211,7 @@ class Station(Service):
         for site in wanted:
             if site in self._deferred:
                 continue
-            with suppress(AlreadyEnqueued):
+            with suppress(AlreadyEnqueued), reached():
                 visit = self.app.configure_task("visit", queue=QUEUE, lock=site, queueing_lock=site)
                 await visit.defer_async(site=site)
             self._deferred[site] = now
@@ -251,25 +224,34 @@ class Station(Service):
 
         with self.database.read() as conn:
             at_work = sources.jobs_at_work(conn)
-        doing = {job.id for job in await self.app.job_manager.list_jobs_async(queue=QUEUE, status="doing")}
-        for job in await self.app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._stalled):
+        with reached():
+            doing = await self._doing()
+            stalled = await self.app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._stalled)
+        for job in stalled:
             assert job.id is not None
             with self.database.begin() as conn:
                 ended = sources.mourn(conn, job.id)
             log.warning("a worker is gone, its work is taken up again", site=job.lock, sources=sorted(ended))
             for id, deaths in ended.items():
-                if deaths >= DEATHS:
-                    self._leave_in_peace(id, deaths)
-            await self.app.job_manager.finish_job_by_id_async(job.id, Status.FAILED, delete_job=True)
+                self._count_deaths(id, deaths)
+            with reached():
+                await self.app.job_manager.finish_job_by_id_async(job.id, Status.FAILED, delete_job=True)
             self._deferred.pop(job.lock or "", None)
         with self.database.begin() as conn:
             sources.free(conn, at_work - doing)
+
+    async def _doing(self) -> set[int]:
+        return {job.id or 0 for job in await self.app.job_manager.list_jobs_async(queue=QUEUE, status="doing")}
+
+    def _count_deaths(self, id: str, deaths: int) -> None:
+        if deaths >= DEATHS:
+            self._leave_in_peace(id, deaths)
 
     def _leave_in_peace(self, id: str, deaths: int) -> None:
         source = self.settings.source(id)
         if source is None:
             return
-        reason = f"worker-died: {deaths} workers in a row ended while they read this source"
+        reason = f"worker-died: {deaths} processes in a row ended while they read this source"
         log.error("a source ends its workers", source=id, deaths=deaths, next=str(self.clock() + PEACE))
         with self.database.begin() as conn:
             state = sources.source_state(conn, id)
@@ -310,41 +292,63 @@ class Station(Service):
                 log.error("the queue cannot be reached; trying again", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(RETRY_SECONDS)
 
+    async def end_unsaved(self) -> None:
+        """End the jobs that ended here and are still held to go on: the database could not be told at the time.
+
+        Their worker lives, so nobody else would ever take up their sites.
+        """
+        from procrastinate.jobs import Status
+
+        late = asyncio.get_running_loop().time() - SAVED_SECONDS
+        ended = {job_id for job_id, at in self._over.items() if at <= late}
+        if not ended:
+            return
+        with reached():
+            for job_id in ended & await self._doing():
+                log.warning("the end of a job is saved late", job=job_id)
+                with self.database.begin() as conn:
+                    sources.free(conn, {job_id})
+                await self.app.job_manager.finish_job_by_id_async(job_id, Status.FAILED, delete_job=True)
+        for job_id in ended:
+            del self._over[job_id]
+
     async def _visit(self, context: JobContext, site: str) -> None:
-        """The job: pass over what is due at one site, suspects last and alone."""
+        """The job: pass over what is due at one site, suspects last and each in a process of its own."""
         assert context.job.id is not None
+        try:
+            await self._pass_all(context.job.id, site)
+        except StorageError as error:
+            log.error("storage", site=site, error=str(error))
+        finally:
+            self._over[context.job.id] = asyncio.get_running_loop().time()
+
+    async def _pass_all(self, job_id: int, site: str) -> None:
         with self.database.read() as conn:
             due = sources.due_sources(conn, self.clock(), only=self._sources_of.get(site, ()))
             suspects = sources.deaths_by(conn, due)
         gate = asyncio.Semaphore(PASSES_AT_ONCE)
 
-        async def together(id: str) -> None:
-            async with gate, self.room.together():
-                await self._pass(id, context.job.id or 0)
+        async def beside_others(id: str) -> None:
+            async with gate:
+                await self._pass(id, job_id, self._pass_here)
 
         async with asyncio.TaskGroup() as group:
             for id in due:
                 if id not in suspects:
-                    group.create_task(together(id))
+                    group.create_task(beside_others(id))
+        await self.workshop.settle()  # before whoever visits the site next asks for it
         for id in suspects:
-            async with self.room.alone():
-                await self._pass(id, context.job.id)
-        # Whoever visits the site next keeps the distance that one worker alone would keep.
-        await asyncio.sleep(max([self.settings.crawl.delay, *self._delays(due)]))
+            await self._pass(id, job_id, self._pass_apart)
 
-    def _delays(self, ids: Iterable[str]) -> list[float]:
-        found = (self.settings.source(id) for id in ids)
-        return [source.delay for source in found if source and source.delay is not None]
-
-    async def _pass(self, id: str, job_id: int) -> None:
+    async def _pass(self, id: str, job_id: int, how: Callable[[Source], Awaitable[bool]]) -> None:
+        """One source's turn; `how` says whether the process that passed over it came to its end."""
         source = self.settings.source(id)
-        with self.database.begin() as conn:
-            if source is None or sources.take(conn, id, job_id) is None:
-                return
+        if source is None or not self._take(id, job_id):
+            return
         self._here.add(id)
-        due_at = None
+        due_at, lived = None, True
         try:
-            self.metrics.passed(await pass_over(self.workshop.pipeline, source))
+            lived = await how(source)
         except StorageError as error:
             log.error("storage", source=id, error=str(error))
             due_at = self.clock() + REST
@@ -353,8 +357,93 @@ class Station(Service):
             due_at = self.clock() + REST
         finally:
             self._here.discard(id)
-            with suppress(StorageError), self.database.begin() as conn:
+            with suppress(StorageError):
+                self._give_back(id, job_id, due_at, lived=lived)
+
+    def _take(self, id: str, job_id: int) -> bool:
+        try:
+            with self.database.begin() as conn:
+                return sources.take(conn, id, job_id) is not None
+        except StorageError as error:
+            log.error("storage", source=id, error=str(error))
+            return False
+
+    def _give_back(self, id: str, job_id: int, due_at: datetime | None, *, lived: bool) -> None:
+        with self.database.begin() as conn:
+            if lived:
                 sources.give_back(conn, id, job_id, due_at)
+                return
+            deaths = sources.mourn(conn, job_id, only=id).get(id, 0)
+        log.warning("the process of a source ended", source=id, deaths=deaths)
+        self._count_deaths(id, deaths)
+
+    async def _pass_here(self, source: Source) -> bool:
+        self.metrics.passed(await pass_over(self.workshop.pipeline, source))
+        return True
+
+    async def _pass_apart(self, source: Source) -> bool:
+        """A suspect's pass, in a process of its own: what ends that ends nobody else's work."""
+        program = f"from pledgewatch.workers import read_apart; read_apart({source.id!r})"
+        paths = (str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", ""))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program),
+            stdin=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
+        assert process.stdin is not None
+        try:
+            # It stays open: where it ends, so does the child.
+            process.stdin.write(pickle.dumps(self.settings))
+            async with asyncio.timeout(self.settings.crawl.pass_limit.total_seconds() + APART_SECONDS):
+                status = await process.wait()
+        except TimeoutError:
+            return False  # it hangs where no limit of a pass reaches
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if status > 0:
+            raise StorageError(f"its process ended with status {status} and says why")
+        return status == 0
+
+
+def read_apart(id: str) -> None:
+    """The life of a process that passes over one source. The settings come by standard input, as `pickle` writes them.
+
+    It ends when standard input does, and else with status 0, or 1 where nothing could be recorded.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # they go to the whole group; who began this process ends it
+    settings: Settings = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    configure_logs(zone=settings.service.zone)
+    source = settings.source(id)
+    assert source is not None, f"{id} is not configured"
+    database = open_database(settings.storage.url)
+
+    async def read() -> None:
+        async with Workshop(settings, database, registers=False) as workshop:
+            await pass_over(workshop.pipeline, source)
+
+    asyncio.run(read())
+
+
+def _end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):  # not by `sys.stdin`: its lock would be held when the interpreter ends
+        pass
+    os._exit(1)
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Raise StorageError where the queue's database cannot be reached: an outage, and no mistake of ours."""
+    from procrastinate.exceptions import ConnectorException
+    from psycopg import OperationalError
+
+    try:
+        yield
+    except (ConnectorException, OperationalError) as error:
+        raise StorageError(f"the queue cannot be reached: {error.__cause__ or error}") from error
 
 
 async def _end(task: asyncio.Task[Any]) -> None:
@@ -369,7 +458,8 @@ async def opened(url: str, visit: Callable[..., Any]) -> AsyncIterator[App]:
     from procrastinate import App, PsycopgConnector
     from procrastinate.exceptions import ConnectorException
 
-    address = url.replace("postgresql+psycopg://", "postgresql://", 1)
+    # Without the driver, which is SQLAlchemy's affair: libpq knows none.
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     app = App(connector=PsycopgConnector(conninfo=address, min_size=1, max_size=5))
     app.task(name="visit", queue=QUEUE, pass_context=True)(visit)
     async with app.open_async():

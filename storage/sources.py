@@ -126,9 +126,14 @@ def give_back(conn: sa.Connection, id: str, job_id: int, due_at: datetime | None
     conn.execute(own.values(job_id=None, deaths=0, **later))
 
 
-def mourn(conn: sa.Connection, job_id: int) -> dict[str, int]:
-    """The worker of a job is gone: its sources are free again. How many workers each of them has ended."""
+def mourn(conn: sa.Connection, job_id: int, only: str | None = None) -> dict[str, int]:
+    """The worker of a job is gone: its sources are free again. How many workers each of them has ended.
+
+    Of `only` this source, where that was read in a process of its own.
+    """
     own = sources.update().where(sources.c.job_id == job_id)
+    if only is not None:
+        own = own.where(sources.c.id == only)
     ended = own.values(job_id=None, deaths=sources.c.deaths + 1).returning(sources.c.id, sources.c.deaths)
     return {row.id: row.deaths for row in conn.execute(ended)}
 

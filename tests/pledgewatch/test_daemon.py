@@ -182,6 +182,21 @@ def test_what_only_a_restart_changes_is_told(world: World) -> None:
         assert service.ask_to_end() == 0
 
 
+def test_reloading_changes_how_sites_are_asked(world: World) -> None:
+    with Service(world.folder) as service:
+        until(lambda: service.log("pass", ok=True))
+        text = (world.folder / "config.toml").read_text("utf-8")
+        text = text.replace(
+            "allow_private = true", 'allow_private = false\nuser_agent = "Other/2 (+mailto:o@example.org)"'
+        )
+        (world.folder / "config.toml").write_text(text, "utf-8")
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: service.log("configuration reloaded"))
+        assert service.log("these change only with a restart", settings=["crawl.allow_private"])
+        until(lambda: world.site.requests[-1].headers["user-agent"].startswith("Other/2"))
+        assert service.ask_to_end() == 0
+
+
 def test_a_second_daemon_on_the_database_says_so(world: World) -> None:
     with Service(world.folder) as first:
         first.has_started()
@@ -201,7 +216,7 @@ def test_after_a_kill_the_next_one_starts_at_once_and_goes_on(world: World) -> N
     world.revise("reply", "5000元/张", "6000元/张")
     with Service(world.folder, "next") as service:
         service.has_started()
-        assert service.log("taking over from a daemon that was killed")
+        assert service.log("taking over from a process that was killed")
         until(lambda: world.bodies)
         assert service.ask_to_end() == 0
     assert world.types() == ["document.revised", "measure.changed"]

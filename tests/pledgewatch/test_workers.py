@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -11,20 +12,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from servers import Asked, Reply, Site
 from sqlalchemy.engine import make_url
-from world import Paper, trs
+from world import Clock, Paper, trs
 
 from pledgewatch.service import LEASE_SECONDS
 from pledgewatch.settings import Settings, Source, parse_settings
 from pledgewatch.ticks import Tick
-from pledgewatch.workers import Room, Station, sites_of
+from pledgewatch.workers import QUEUE, Station, opened, reached, sites_of
 from storage.database import Database, open_database
+from storage.errors import StorageError
+from storage.sources import sync_sources
 from storage.tables import deliveries, documents, events, sources, versions
 
 SITES, SOURCES, PAPERS = 8, 2, 4  # hosts, sources a host, documents a source
@@ -135,14 +138,18 @@ class Crew:
             f'[[subscribers]]\nid = "r"\nto = ["webhook+{self.hook}?secret=s"]\n' + "".join(self.tables)
         )
 
-    def start(self, name: str, *roles: str, url: str = "", code: str = "") -> None:
+    def start(self, name: str, *roles: str, url: str = "", code: str = "", everywhere: str = "") -> None:
+        """`code` runs in the process before it begins, `everywhere` in those that it begins itself as well."""
         config = self.folder / f"{name}.toml"
         config.write_text(self.settings(url), "utf-8")
         words = [word for role in roles for word in ("--role", role)]
         program = code + "\nfrom pledgewatch.cli import main\nmain()"
+        (self.folder / "sitecustomize.py").write_text(everywhere, "utf-8")
+        paths = [str(self.folder)] if everywhere else []
         self.hands[name] = subprocess.Popen(
             [sys.executable, "-c", program, "run", "--config", str(config), *words],
             stderr=(self.folder / f"{name}.log").open("wb"),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", str(Path.cwd()))])},
         )
 
     def kill(self, name: str) -> None:
@@ -246,7 +253,7 @@ def test_two_of_three_workers_killed_and_one_cut_off_lose_nothing(tmp_path: Path
 
 POISON = """
 import os
-from pledgewatch import passes, workers
+from pledgewatch import workers
 plain = workers.pass_over
 async def poisoned(pipeline, source):
     if source.id == "s0-0":
@@ -257,31 +264,61 @@ workers.pass_over = poisoned
 
 
 def test_a_source_that_ends_its_workers_stops_no_other(tmp_path: Path, postgresql_url: str) -> None:
+    """It ends one worker, and from then on only processes of its own; the others go on meanwhile."""
     with crew(tmp_path, postgresql_url, pause=0) as (_, hands, database, _letters):
         hands.start("planner", "schedule", "deliver")
-        ended = 0
-        hands.start("w0", "crawl", code=POISON)
+        hands.start("first", "crawl", everywhere=POISON)
+        hands.hands["first"].wait(60)
+        hands.start("second", "crawl", everywhere=POISON)
 
         def rest_is_read() -> bool:
-            nonlocal ended
-            last = hands.hands[f"w{ended}"]
-            if last.poll() is not None:
-                ended += 1
-                assert ended < 8, f"it goes on ending workers\n{hands.logs()}"
-                hands.start(f"w{ended}", "crawl", code=POISON)
             with database.read() as conn:
                 state = conn.execute(sa.select(sources).where(sources.c.id == "s0-0")).one_or_none()
-            return (
-                bool(state and state.state == "failing") and documents_read(database) == (SITES * SOURCES - 1) * PAPERS
-            )
+            rest = (SITES * SOURCES - 1) * PAPERS
+            return bool(state and state.state == "failing") and documents_read(database) == rest
 
         until("everything but the poisonous source", rest_is_read, hands, 120)
-        assert 3 <= ended <= 4
+        assert hands.hands["second"].poll() is None, f"a second worker was ended\n{hands.logs()}"
         with database.read() as conn:
             row = conn.execute(sa.select(sources).where(sources.c.id == "s0-0")).one()
             healthy = conn.execute(sa.select(sources.c.deaths).where(sources.c.id != "s0-0")).scalars().all()
-        assert row.last_error.startswith("worker-died") and row.job_id is None
-        assert max(healthy) <= 2, "who was only near is not blamed"
+        assert row.last_error.startswith("worker-died: 3") and row.job_id is None
+        assert max(healthy) <= 1, "who was only near is not blamed"
+
+
+SUSPECT = """
+import time
+from pledgewatch import workers
+plain = workers.pass_over
+async def slow(pipeline, source):
+    if source.id == "s0-0":
+        time.sleep(3600)
+    return await plain(pipeline, source)
+workers.pass_over = slow
+"""
+
+
+def test_a_suspect_that_hangs_holds_up_no_other_site_and_ends_with_its_worker(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    with crew(tmp_path, postgresql_url, pause=0) as (_, hands, database, _letters):
+        hands.start("planner", "schedule")
+        until("it plans", lambda: "planning" in hands.logs(), hands)
+        with database.begin() as conn:
+            conn.execute(sources.update().where(sources.c.id == "s0-0").values(deaths=1))
+        hands.start("worker", "crawl", everywhere=SUSPECT)
+        until("all but one", lambda: documents_read(database) == (SITES * SOURCES - 1) * PAPERS, hands)
+        make_all_due(database)
+        elsewhere = sa.select(sa.func.count()).where(sources.c.last_pass_at.is_not(None), sources.c.id.not_like("s0-%"))
+        until("the other sites again", lambda: count(database, elsewhere) == (SITES - 1) * SOURCES, hands)
+        (child,) = children(hands.hands["worker"].pid)
+        hands.kill("worker")
+        until("the end of its child", lambda: not Path(f"/proc/{child}").exists(), hands)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process began and that are there."""
+    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_second_planner_stands_by_and_takes_over(tmp_path: Path, postgresql_url: str) -> None:
@@ -297,6 +334,108 @@ def test_a_second_planner_stands_by_and_takes_over(tmp_path: Path, postgresql_ur
         until("another, planned by the second", lambda: all_passed(database), hands)
 
 
+def test_a_planner_that_was_killed_is_followed_at_once_by_one_beside_it(tmp_path: Path, postgresql_url: str) -> None:
+    with crew(tmp_path, postgresql_url, pause=0) as (_, hands, _database, _letters):
+        hands.start("first", "schedule")
+        until("the first plans", lambda: "planning" in hands.logs(), hands)
+        hands.kill("first")
+        began = time.monotonic()
+        hands.start("second", "schedule")
+        until("the second plans", lambda: "taking over from a process that was killed" in hands.logs(), hands)
+        assert time.monotonic() - began < LEASE_SECONDS
+
+
+def test_a_planner_whose_clock_was_set_back_plans_by_the_new_one(postgresql_url: str) -> None:
+    """Sources that the old clock had put off until tomorrow are due when the day before begins anew."""
+    with station_at(postgresql_url, {"schedule"}) as (station, database, clock):
+
+        async def live() -> int:
+            running = asyncio.create_task(station.run())
+            while not station._leads:
+                await asyncio.sleep(0.01)
+            with database.begin() as conn:
+                ahead = {"last_pass_at": clock.now, "next_due_at": clock.now + timedelta(hours=2)}
+                conn.execute(sources.update().values(ahead))
+            clock.now -= timedelta(days=1)
+            await station.defer_due()
+            jobs = list(await station.app.job_manager.list_jobs_async(status="todo", lock=station._sites["a"]))
+            station.stop()
+            await running
+            return len(jobs)
+
+        assert asyncio.run(live()) == 1
+
+
+def test_a_job_whose_end_was_not_saved_is_ended_by_its_own_worker(postgresql_url: str) -> None:
+    with station_at(postgresql_url, {"deliver"}) as (station, database, _clock):
+
+        async def live() -> tuple[set[int], set[int]]:
+            running = asyncio.create_task(station.run())
+            while not station._started:
+                await asyncio.sleep(0.01)
+            manager = station.app.job_manager
+            with database.begin() as conn:
+                conn.execute(sa.text("DELETE FROM procrastinate_jobs"))  # of tests before this one
+            worker = await manager.register_worker()
+            for site in ("ended.gov.cn", "goes-on.gov.cn"):
+                await station.app.configure_task("visit", queue=QUEUE, lock=site).defer_async(site=site)
+            jobs = [await manager.fetch_job(queues=[QUEUE], worker_id=worker) for _ in range(2)]
+            ended, goes_on = (job.id or 0 for job in jobs if job)
+            with database.begin() as conn:
+                conn.execute(sources.update().values(job_id=ended))
+            station._over[ended] = -3600.0
+            await station.end_unsaved()
+            left = {job.id or 0 for job in await manager.list_jobs_async(status="doing")}
+            station.stop()
+            await running
+            return left, {goes_on}
+
+        left, expected = asyncio.run(live())
+        assert left == expected
+        assert count(database, sa.select(sa.func.count()).where(sources.c.job_id.is_not(None))) == 0
+
+
+@contextmanager
+def station_at(url: str, roles: set[str]) -> Iterator[tuple[Station, Database, Clock]]:
+    """A process of the service, not begun, that knows of one source and lives by a clock of its own."""
+    database, clock = open_database(url), Clock()
+    settings = parse_settings(
+        f'[storage]\nurl = "{url}"\n[crawl]\nallow_private = true\n[workers]\nengine = "procrastinate"\n'
+        '[[sources]]\nid = "a"\nurl = "http://127.0.0.1:9/l"\n'
+    )
+    with database.begin() as conn:
+        sync_sources(conn, {"a": "http://127.0.0.1:9/l"}, clock.now + timedelta(days=9))
+    try:
+        yield Station(settings, None, database, roles, clock), database, clock
+    finally:
+        database.close()
+
+
+def test_a_queue_that_cannot_be_reached_is_an_outage(postgresql_url: str) -> None:
+    behind = make_url(postgresql_url)
+    wall = Wall(behind.host or "127.0.0.1", behind.port or 5432)
+
+    async def reach() -> None:
+        address = behind.set(host="127.0.0.1", port=wall.port).render_as_string(hide_password=False)
+        async with opened(address, reach) as app:
+            wall.shut()
+            with reached():
+                await app.job_manager.list_jobs_async()
+
+    with pytest.raises(StorageError, match="the queue cannot be reached"):
+        asyncio.run(reach())
+    wall.close()
+
+
+def test_the_queue_takes_an_address_with_any_driver(postgresql_url: str) -> None:
+    async def reach() -> bool:
+        other = make_url(postgresql_url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+        async with opened(other, reach) as app:
+            return await app.check_connection_async()
+
+    assert asyncio.run(reach())
+
+
 def test_sources_that_share_a_host_share_a_site() -> None:
     configured = [
         Source(id="a", url="http://mzj.wuhan.gov.cn/l", hosts=("files.example.net",)),
@@ -306,31 +445,6 @@ def test_sources_that_share_a_host_share_a_site() -> None:
     ]
     shared = sites_of(configured)
     assert shared["a"] == shared["b"] == shared["c"] != shared["d"]
-
-
-def test_who_wants_to_be_alone_waits_and_keeps_others_out() -> None:
-    async def play() -> list[str]:
-        room, seen = Room(), []
-
-        async def together(name: str) -> None:
-            async with room.together():
-                seen.append(f"{name} in")
-                await asyncio.sleep(0.01)
-                seen.append(f"{name} out")
-
-        async def alone() -> None:
-            async with room.alone():
-                seen.append("alone in")
-                await asyncio.sleep(0.01)
-                seen.append("alone out")
-
-        first = asyncio.create_task(together("a"))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        await asyncio.gather(alone(), together("b"), first)
-        return seen
-
-    assert asyncio.run(play()) == ["a in", "a out", "alone in", "alone out", "b in", "b out"]
 
 
 def test_the_engine_needs_postgresql() -> None:
