@@ -60,6 +60,9 @@ async def run(text: str) -> None:
 
 
 def main() -> None:
+    from pledgewatch.cycles import begin_loading
+
+    begin_loading()  # as the program itself does first of all
     from pledgewatch.logs import configure_logs
 
     parser = argparse.ArgumentParser(description=__doc__)

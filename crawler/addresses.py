@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -23,7 +24,11 @@ def same_site(a: str, b: str) -> bool:
 
 def site_of(url: str) -> str:
     """The registered domain of an address, "" where it has no host: wuhan.gov.cn for mzj.wuhan.gov.cn."""
-    host = host_of(url)
+    return _site(host_of(url))
+
+
+@lru_cache(maxsize=4096)  # the rows of a list stand on one host
+def _site(host: str) -> str:
     try:
         return str(ip_address(host))
     except ValueError:

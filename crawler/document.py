@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
-from importlib.metadata import version
 
 from crawler.attachments import find_attachments, is_attachment_line
 from crawler.body import ENOUGH, Body, add_body, find_body, missing_figures, select, texts_of
@@ -17,15 +14,10 @@ from crawler.kinds import UnreadableFile, sniff
 from crawler.labels import mark_catalogues
 from crawler.metadata import page_catalogue, page_metadata, page_title, text_metadata
 from crawler.page import Page, parse_page, resolve, split_address
+from crawler.reader import READER as READER
 from storage.addresses import normal_address
 from storage.records import Attachment, Document
 
-_MODULES = (
-    *("addresses", "attachments", "body", "dates", "document", "encoding", "files", "gkmlpt", "kinds", "labels"),
-    "metadata",
-    *("markup", "office", "ofd", "page", "paragraphs", "pdf", "scripts", "tables", "workbook"),
-)
-_LIBRARIES = ("lxml", "trafilatura", "pypdfium2", "pdfplumber", "python-docx", "python-calamine")
 _PAGING = re.compile(
     r"""(?m)^(?![ \t]*(?://|function)).*?\bcreatePageHTML\s*\(\s*(?:["'][^"']*["']\s*,\s*)?(\d{1,4})\s*,\s*(\d{1,4})\s*,"""
     r"""\s*["']([^"'\s]{1,200})["']\s*,\s*["'](\w{1,8})["']"""
@@ -49,20 +41,6 @@ class DetailRules:
     title: str | None = None
     attachments: str | None = None
     drop: tuple[str, ...] | None = None
-
-
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
-    folder = resources.files("crawler")
-    for name in _MODULES:
-        digest.update(folder.joinpath(f"{name}.py").read_bytes())
-    for library in _LIBRARIES:
-        digest.update(f"{library} {version(library)}".encode())
-    return digest.hexdigest()
-
-
-READER: str = _fingerprint()
-"""Changes with every change of what a page or a file reads as, libraries included."""
 
 
 def read_document(

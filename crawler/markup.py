@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from html import escape
+from typing import TYPE_CHECKING
 
-from bs4 import BeautifulSoup
-from bs4.element import NavigableString, Tag
 from cssselect import SelectorError
 from lxml import etree, html
 from lxml.cssselect import CSSSelector
+
+if TYPE_CHECKING:
+    from bs4.element import Tag
 
 _CJK = "\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef“”‘’—…"
 _BREAK = re.compile(rf"(?<=[{_CJK}])[ \t]*[\r\n][ \t\r\n]*(?=[{_CJK}])")
@@ -63,6 +65,9 @@ def _shallow(text: str) -> str:
     a long document. BeautifulSoup's own parser has no such limit; it takes ten times as long, so only these pages
     are given to it. Below `_SHALLOW` levels elements are left out and only their text is kept, line by line.
     """
+    from bs4 import BeautifulSoup  # here: hardly a page needs it, and it takes 60 ms to load
+    from bs4.element import NavigableString, Tag
+
     depths: dict[int, int] = {}
     written: list[str] = []
     open_tags: list[str] = []

@@ -13,9 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from crawler.child import answer, read_apart
@@ -40,16 +38,6 @@ _one_at_a_time = threading.Lock()  # each takes two cores
 def is_available() -> bool:
     """Whether the extra is installed."""
     return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
-
-
-def fingerprint() -> str:
-    """Changes with whatever changes what pictures read as; "" where nothing reads them."""
-    try:
-        return hashlib.sha256(
-            f"{Path(__file__).read_text('utf-8')} {version('rapidocr')} {version('onnxruntime')}".encode()
-        ).hexdigest()
-    except PackageNotFoundError:
-        return ""
 
 
 def spans(text: str) -> list[tuple[int, int]]:

@@ -8,8 +8,8 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from notify.sending import Tally
 from pledgewatch.logs import configure_logs
 from pledgewatch.passes import PassReport, pass_over
 from pledgewatch.settings import Settings, Source
@@ -18,6 +18,9 @@ from pledgewatch.work import Workshop
 from storage.database import Database
 from storage.errors import StorageError
 from storage.sources import source_states
+
+if TYPE_CHECKING:
+    from notify.sending import Tally
 
 
 def check_sources(settings: Settings, database: Database, ids: Sequence[str], *, as_json: bool) -> int:

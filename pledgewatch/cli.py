@@ -27,6 +27,7 @@ from pledgewatch.console import (
     remember,
     stop,
 )
+from pledgewatch.cycles import begin_loading, end_loading
 
 if TYPE_CHECKING:
     from pledgewatch.settings import Settings
@@ -131,6 +132,7 @@ def web(config: ConfigOption = None) -> None:
     settings = load(config)
     from pledgewatch.web import serve_alone
 
+    end_loading()
     raise typer.Exit(serve_alone(settings, open_archive(settings)))
 
 
@@ -251,6 +253,7 @@ def config_check(config: ConfigOption = None) -> None:
 
 def main() -> None:
     """Entry point of the program."""
+    begin_loading()
     for stream in (sys.stdout, sys.stderr):
         # Scripts get UTF-8 whatever the locale; a terminal keeps its own and shows "?" for what it cannot.
         stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")  # type: ignore[union-attr]

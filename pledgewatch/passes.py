@@ -14,16 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import regex  # type: ignore[import-untyped]
 import sqlalchemy as sa
 import structlog
 
 from crawler.addresses import same_site
-from crawler.files import UnreadableFile, sniff
+from crawler.kinds import UnreadableFile, sniff
 from crawler.listing import ListRules, read_list, same_rows
 from pledgewatch import health
-from pledgewatch.pipeline import Answer, Errand, Pipeline, Visit, unread_mark
-from pledgewatch.reading import READER, Original, content_type, detail_rules, read_page
+from pledgewatch.pipeline import Answer, Errand, Pipeline, Visit
+from pledgewatch.reader import READER, content_type, unread_mark
 from pledgewatch.settings import Source
 from storage import captures, documents, sources
 from storage.addresses import normal_address
@@ -283,6 +282,10 @@ class PatternError(ValueError):
 
 def _matches(patterns: Sequence[str], title: str) -> bool:
     """Whether one of the operator's patterns fits. This runs in the loop: one that backtracks for ever must not."""
+    if not patterns:
+        return False
+    import regex  # type: ignore[import-untyped]  # here: most sources name no pattern
+
     for pattern in patterns:
         try:
             if regex.search(pattern, title, timeout=PATTERN_SECONDS):
@@ -342,6 +345,8 @@ def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
     dated = sum(item.date is not None for item in page.items)
     if dated >= 3 or page.api or source.list.item or (page.items and page.cms in _DATA_LISTS):
         return False
+    from pledgewatch.reading import Original, detail_rules, read_page  # here: lists that go on as lists need none of it
+
     original = Original(capture.body, capture.final_url, content_type(source, capture.headers))
     try:
         document = read_page(original, detail_rules(source), recognise=False)

@@ -2,49 +2,38 @@
 
     fetch → T1 capture → read → measures → T2 version + statements + events + deliveries
 
-Here is the order of things and nothing else: what an answer is worth is decided in `crawler`, what a figure is in
-`monitors`, what is written together in `releases`.
+Here is its first half, with which most visits end: an answer is kept, and nothing was new. `gathering` goes on from
+there. What an answer is worth is decided in `crawler`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import structlog
 
-from crawler.addresses import same_site
 from crawler.fetch import Fetch
+from crawler.kinds import UnreadableFile
 from crawler.listing import request_of
 from crawler.verdict import Expectation
-from pledgewatch import releases
 from pledgewatch.health import is_distrusted, within_hours
 from pledgewatch.ledger import Ledger
-from pledgewatch.reading import (
-    READER,
-    Original,
-    Reading,
-    UnreadableFile,
-    content_type,
-    detail_rules,
-    has_scans,
-    is_readable,
-    read_page,
-    read_whole,
-)
-from pledgewatch.releases import Part, Release, Scene, Verdict
 from pledgewatch.settings import Settings, Source
 from storage import archive, captures, documents, sources
 from storage.captures import Page, PageKind
 from storage.database import Database
 from storage.errors import StorageError
-from storage.records import Capture, Document, ListItem
+from storage.records import Capture, ListItem
 from storage.sources import SourceState
+
+if TYPE_CHECKING:
+    from pledgewatch.releases import Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +49,16 @@ _EXPECTED: dict[PageKind, Expectation] = {
 }
 
 
-def request_for(source: Source, url: str, expects: Expectation) -> Fetch:
+def request_for(
+    source: Source,
+    url: str,
+    expects: Expectation,
+    *,
+    etag: str | None = None,
+    last_modified: str | None = None,
+    known_sha256: str | None = None,
+) -> Fetch:
     """The first request for an address of a source, with what the source's table says of its site."""
-    hosts = {urlsplit(address).hostname or "" for address in (url, source.url)}
     asked, form = request_of(url)
     return Fetch(
         url=asked,
@@ -70,12 +66,20 @@ def request_for(source: Source, url: str, expects: Expectation) -> Fetch:
         form=form,
         source=source.id,
         expects=expects,
+        etag=etag,
+        last_modified=last_modified,
+        known_sha256=known_sha256,
         delay=source.delay,
         tls=source.tls,
-        allowed_hosts=frozenset({*hosts, *source.hosts}) if source.hosts else None,
+        allowed_hosts=_hosts_of(source, url) if source.hosts else None,
         render="plain" if expects == "attachment" else source.render,
         wait_for=source.wait_for,
     )
+
+
+def _hosts_of(source: Source, url: str) -> frozenset[str]:
+    own = {urlsplit(address).hostname or "" for address in (url, source.url)}
+    return frozenset({*own, *source.hosts})
 
 
 class Fetches(Protocol):
@@ -171,10 +175,10 @@ class Pipeline:
     def __init__(self, settings: Settings, database: Database, fetcher: Fetches, clock: Callable[[], datetime]) -> None:
         self.settings, self.database, self.fetcher, self.clock = settings, database, fetcher, clock
         # SQLite has one writer. Waiting for it here, and not inside of BEGIN, keeps the loop free meanwhile.
-        self._writing = asyncio.Lock()
-        self._ledger = Ledger(database, self._writing)
+        self.writing = asyncio.Lock()
+        self._ledger = Ledger(database, self.writing)
         # One document with scans at a time: a thread that waits for its turn is a thread less for all other work.
-        self._scanning = asyncio.Lock()
+        self.scanning = asyncio.Lock()
         self._distrusted: set[str] = set()  # sources whose servers' 304s are not believed
 
     def use(self, settings: Settings) -> None:
@@ -236,8 +240,10 @@ class Pipeline:
         return Answer(page, capture, capture_id, sha256)
 
     def _request(self, source: Source, page: Page, *, conditional: bool) -> Fetch:
-        return replace(
-            request_for(source, page.url, "document" if page.document_id else _EXPECTED[page.kind]),
+        return request_for(
+            source,
+            page.url,
+            "document" if page.document_id else _EXPECTED[page.kind],
             etag=page.etag if conditional else None,
             last_modified=page.last_modified if conditional else None,
             known_sha256=page.last_sha256,
@@ -250,20 +256,20 @@ class Pipeline:
     async def ask_list(self, source: Source, url: str) -> Answer:
         """A list page with its bytes: the stored ones where the server says that it is unchanged."""
         tally = Tally()
-        answer = await self.ask(source, await self._page(url, source, "list"), tally)
-        body = self._bytes_of(answer) if answer.is_good else answer.capture.body
+        answer = await self.ask(source, await self.page_at(url, source, "list"), tally)
+        body = self.bytes_of(answer) if answer.is_good else answer.capture.body
         return replace(answer, capture=replace(answer.capture, body=body), lied=tally.lied)
 
-    async def _page(self, url: str, source: Source, kind: PageKind) -> Page:
+    async def page_at(self, url: str, source: Source, kind: PageKind) -> Page:
         with self.database.read() as conn:
             found = captures.page_by_url(conn, url)
         if found:
             return found
-        async with self._writing:
+        async with self.writing:
             with self.database.begin() as conn:
                 return captures.page_for(conn, url, source.id, kind)
 
-    def _bytes_of(self, answer: Answer) -> bytes:
+    def bytes_of(self, answer: Answer) -> bytes:
         """The page's good bytes: the answer's own, or those that it confirmed."""
         if answer.capture.outcome == "ok":
             return answer.capture.body
@@ -297,105 +303,19 @@ class Pipeline:
     async def _visit(self, source: Source, errand: Errand, tally: Tally) -> Visit:
         page = errand.page
         capture = errand.answer.capture if errand.answer else await self._fetch(source, page, tally)
-        scene = Scene(self.settings, source, page, self.clock())
+        now = self.clock()
 
         def record(conn: sa.Connection) -> tuple[Answer, bool]:
             answer = errand.answer or self._keep(conn, page, capture)
             quiet = answer.is_good and answer.sha256 == page.last_sha256 and errand.quiet_document
             if quiet:
-                documents.touch(conn, quiet, scene.now)
+                documents.touch(conn, quiet, now)
             return answer, bool(quiet)
 
         answer, quiet = await self._ledger.write(record)
         if quiet:  # By far the most visits end here: nothing changed, and one short transaction said so.
             return tally.visit("unchanged")
-        if capture.outcome == "gone":
-            async with self._writing:
-                return tally.visit(*releases.commit_gone(self.database, scene))
-        if not answer.is_good:
-            return tally.visit("unread")
-        with self.database.read() as conn:
-            known = releases.known_at(conn, page)
-        parts = {p.url: await self._ask_part(source, p, tally) for p in (known.parts if known else ())}
-        if known and known.is_settled({page.url: answer.sha256, **{p.url: p.sha256 for p in parts.values()}}):
-            async with self._writing:
-                with self.database.begin() as conn:
-                    return tally.visit(*releases.see(conn, scene, known))
-        return await self._read_and_commit(scene, errand.item, answer, parts, tally, is_known=known is not None)
+        # Loaded now, not above: it brings all that reads documents, and most passes need none of it.
+        from pledgewatch.gathering import follow_up
 
-    async def _read_and_commit(
-        self, scene: Scene, item: ListItem, answer: Answer, parts: dict[str, Part], tally: Tally, *, is_known: bool
-    ) -> Visit:
-        tried = answer.sha256 if is_known else unread_mark(answer.sha256)
-        if not is_known and tried == scene.page.settled_sha256:
-            return tally.visit("unread")  # this reader tried these bytes before
-        try:
-            release = await self._gather(scene.source, item, answer, parts, tally)
-        except UnreadableFile:
-            async with self._writing:
-                with self.database.begin() as conn:
-                    captures.settle_unreadable(conn, scene.page.id, tried)
-            raise
-        await asyncio.to_thread(releases.bring_up_to_date, self.database, scene, release)
-        async with self._writing:
-            return tally.visit(*await asyncio.to_thread(releases.commit_release, self.database, scene, release))
-
-    async def _gather(
-        self, source: Source, item: ListItem, answer: Answer, asked: dict[str, Part], tally: Tally
-    ) -> Release:
-        """Read the page, fetch what belongs to it, and read all of it as one document."""
-        original = Original(
-            self._bytes_of(answer), answer.capture.final_url, content_type(source, self._headers_of(answer))
-        )
-        rules = detail_rules(source)
-        outline = await asyncio.to_thread(read_page, original, rules, recognise=False)
-        parts = []
-        for part in _parts_of(outline, source):
-            if part.url not in asked:
-                asked[part.url] = await self._ask_part(source, part, tally)
-            parts.append(replace(asked[part.url], name=part.name))
-        with self.database.read() as conn:
-            bodies = releases.bodies_of(conn, parts)
-        reading: Reading = await asyncio.to_thread(read_whole, outline, bodies, rules, source.region, recognise=False)
-        if has_scans(reading.document):
-            async with self._scanning:
-                outline = await asyncio.to_thread(read_page, original, rules)
-                reading = await asyncio.to_thread(read_whole, outline, bodies, rules, source.region)
-        assert answer.sha256 is not None, "only good bytes are read"
-        return Release(reading, answer.capture_id, answer.sha256, tuple(parts), item.title)
-
-    async def _ask_part(self, source: Source, part: Part, tally: Tally) -> Part:
-        """Fetch one part of a document.
-
-        A part that cannot be had is kept as it was last: a broken download is no change of the document.
-        """
-        if not same_site(part.url, source.url) and urlsplit(part.url).hostname not in source.hosts:
-            return replace(part, error="on another host; name it in `hosts` to have it read")
-        if not captures.is_storable(part.url):
-            return replace(part, error=f"its address is longer than {captures.URL_LIMIT} bytes")
-        kind: PageKind = "attachment" if part.kind == "file" else "part"
-        answer = await self.ask(source, await self._page(part.url, source, kind), tally)
-        if answer.sha256:
-            return replace(part, capture_id=answer.capture_id, sha256=answer.sha256, error=None)
-        return replace(part, error=answer.capture.reason)
-
-    def _headers_of(self, answer: Answer) -> Mapping[str, str]:
-        """The headers that came with the page's good bytes: a 304 need not repeat the content type."""
-        if answer.capture.outcome == "ok" or answer.page.last_capture_id is None:
-            return answer.capture.headers
-        with self.database.read() as conn:
-            stored = captures.capture_by_id(conn, answer.page.last_capture_id)
-        return {**(stored.headers if stored else {}), **answer.capture.headers}
-
-
-def unread_mark(sha256: str | None) -> str:
-    """What stands for bytes that the present reader cannot read: a newer one is to try them again."""
-    return archive.digest(f"{READER}/{sha256}".encode())
-
-
-def _parts_of(outline: Document, source: Source) -> list[Part]:
-    """What has to be fetched beside the page to have the whole document."""
-    pages = [Part("page", "", url) for url in outline.next_pages]
-    if not source.attachments.read:
-        return pages
-    return pages + [Part("file", a.name, a.url) for a in outline.attachments if is_readable(a)]
+        return await follow_up(self, source, errand, answer, tally, now)

@@ -17,11 +17,9 @@ from crawler.document import DetailRules, full_text, join_pages
 from crawler.files import UnreadableFile, read_file, sniff
 from monitors import extraction
 from monitors.extraction import Context
+from pledgewatch.reader import READER, content_type
 from pledgewatch.settings import Source
 from storage.records import Attachment, Document, Figure, Measure
-
-#: Names the code that reads. A version made by another reader is read again before anything is compared with it.
-READER = hashlib.sha256(f"{documents.READER}/{extraction.READER}/{ocr.fingerprint()}".encode()).hexdigest()[:12]
 
 _NOT_TEXT = frozenset(
     [
@@ -66,13 +64,6 @@ class Reading:
     text: str
     measures: tuple[Measure, ...]
     further: tuple[tuple[str, str], ...] = ()
-
-
-def content_type(source: Source | None, headers: Mapping[str, str]) -> str | None:
-    """An answer's content type, with the encoding that the operator names where the server's is wrong."""
-    if source and source.encoding:
-        return f"text/html; charset={source.encoding}"
-    return headers.get("content-type")
 
 
 def detail_rules(source: Source | None) -> DetailRules:

@@ -182,7 +182,7 @@ def test_a_better_reader_revises_nothing(world: World, monkeypatch) -> None:
     """After an upgrade the older side is read again by the same code: no event, but better statements."""
     from dataclasses import replace
 
-    from pledgewatch import pipeline, reading, releases
+    from pledgewatch import reading, releases
 
     world.check()
     plain = reading.extraction.extract
@@ -191,9 +191,8 @@ def test_a_better_reader_revises_nothing(world: World, monkeypatch) -> None:
         return tuple(replace(m, subject="新" + m.subject) for m in plain(text, context))
 
     monkeypatch.setattr(reading.extraction, "extract", renamed)
-    for module in (reading, releases, pipeline):
-        if hasattr(module, "READER"):
-            monkeypatch.setattr(module, "READER", "another-reader")
+    for module in (reading, releases):
+        monkeypatch.setattr(module, "READER", "another-reader")
     assert world.check().events == 0
     assert world.types() == []
     world.revise("reply", "5000元/张", "6000元/张")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from servers import Asked, Reply
 from world import Paper, World, trs
 
-from pledgewatch import passes, pipeline
+from pledgewatch import gathering, passes, reader
 from storage import captures, sources, tables
 
 
@@ -286,20 +286,20 @@ def test_an_endless_address_of_a_file_fails_no_document(world: World) -> None:
 
 def test_bytes_that_an_older_reader_could_not_read_are_read_by_a_newer_one(world: World, monkeypatch) -> None:
     publish(world, "a", "b")
-    read_page = pipeline.read_page
+    read_page = gathering.read_page
 
     def older(original, rules, **more):
         if original.url.endswith("/a.html"):
-            raise pipeline.UnreadableFile("not yet", original.url, "wait")
+            raise gathering.UnreadableFile("not yet", original.url, "wait")
         return read_page(original, rules, **more)
 
-    monkeypatch.setattr(pipeline, "read_page", older)
+    monkeypatch.setattr(gathering, "read_page", older)
     assert world.check().new == 1
     world.show_list("/list.html", ["b"])
     asked = world.site.count("/a.html")
     assert (world.check().failed, world.site.count("/a.html")) == (0, asked)
-    monkeypatch.setattr(pipeline, "read_page", read_page)
-    monkeypatch.setattr(pipeline, "READER", "newer")
+    monkeypatch.setattr(gathering, "read_page", read_page)
+    monkeypatch.setattr(reader, "READER", "newer")
     assert world.check().new == 1
     assert world.types() == []  # it is history
 
