@@ -78,7 +78,14 @@ _TITLE_END = re.compile(
 _HERE = ("本网", "本站", "本网站", "本单位", "本局", "网站", "原创", "本部门", "其他", "转载", "互联网", "网络", "未知")
 _MAX_TITLE = 400
 _TAIL = 12  # characters at the end of a heading and of <title> that make them the same
-_CUT_TITLE = ("...", "…", "……")
+_SHORT_TITLE = 12  # characters up to which a <title> may be the name of a column
+_LEAST_FULL = 10  # characters of a heading that names its document in full
+_CUT = re.compile(r"…+|\.{2,}")  # where a template cut a title
+_COLUMN = re.compile(  # names of columns and pages, which <title> holds where a template has nothing better
+    r"(?:首页|正文|详情页?|(?:文章|信息|内容|新闻|通知|公告)?(?:详情|详细|内容)页?|无标题(?:文档)?|untitled(?:document)?"
+    r"|(?:通知|公告|公示|通告){2}|(?:政府|法定)?信息公开(?:目录|指南|专栏)?|政务公开|政策(?:文件|法规|解读)|(?:规范性|公开)?文件(?:库|公开)?"
+    r"|(?:建议|议案|提案)+(?:办理|答复|公开)*(?:结果|情况)?(?:公开)?|工作动态|新闻(?:中心|动态)|重点领域)"
+)
 
 
 @dataclass(frozen=True)
@@ -276,32 +283,47 @@ def _notice_status(title: str, lines: Sequence[str]) -> Status:
 
 
 def page_title(page: Page, catalogue: Catalogue) -> str:
-    """What the page calls its document, without the site's name; "" where nothing says it."""
+    """What the page calls its document, without the site's name; "" where nothing says it.
+
+    A <title> that is cut, or says a column's or the site's name, gives way to a heading that says more.
+    """
     named = page.metas.get("articletitle", "")
-    if named and not named.endswith(_CUT_TITLE):
+    if named and not _CUT.search(named):
         return _without_site(named, page.metas)
     whole = _without_site(page.whole_title, page.metas)
-    heading = _heading(page, named.rstrip(".…") or page.whole_title)
+    headings = _headings(page)
     catalogued = catalogue.get("title") or ""
+    sure = bare(catalogued) in bare(page.whole_title) or _says_more(bare(catalogued), bare(whole))
     return (
-        heading
-        or (catalogued if bare(catalogued) in bare(page.whole_title) else "")
+        _fuller_heading(page, headings, whole)
+        or _told_heading(page, headings, [bare(title) for title in (named, page.whole_title, whole) if title])
+        or (catalogued if sure else "")
         or _not_site(whole, page.metas)
         or catalogued
-        or _any_heading(page)
+        or _any_heading(page, headings)
         or named
         or whole
     )
 
 
-def _heading(page: Page, told: str) -> str:
-    """The longest heading of the page that <title> repeats, or that goes on where it was cut, or ends as it does."""
-    key = bare(told)
-    best = ""
-    for element in _heading_elements(page.root):
-        text = squeeze("".join(element.itertext()))
-        if 4 <= len(bare(text)) <= _MAX_TITLE and _is_told(bare(text), key):
-            best = max(best, text, key=len)
+def _headings(page: Page) -> list[HtmlElement]:
+    return [element for element in page.root.iter(etree.Element) if is_heading(element)]
+
+
+def _heading_text(element: HtmlElement) -> str:
+    return squeeze("".join(element.itertext()))
+
+
+def _told_heading(page: Page, headings: Sequence[HtmlElement], told: Sequence[str]) -> str:
+    """The longest heading that <title> repeats, or that goes on where it was cut, or ends as it does."""
+    found = [
+        text
+        for text in map(_heading_text, headings)
+        if 4 <= len(key := bare(text)) <= _MAX_TITLE and any(_is_told(key, title) for title in told)
+    ]
+    # A box around a heading is called a title as well, and holds its date and publisher.
+    best = max((text for text in found if _TITLE_END.search(bare(text))), key=len, default="")
+    best = best or max(found, key=len, default="")
     return best if not _is_site(best, page.metas) else ""
 
 
@@ -310,21 +332,65 @@ def _is_told(heading: str, title: str) -> bool:
     tail = heading[-_TAIL:]
     return (
         heading in title
-        or (len(title) >= 8 and heading.startswith(title))
+        or (len(title) >= 8 and heading.startswith(title) and _ends_no_worse(heading, title))
         or (len(tail) == _TAIL and title.endswith(tail))
+        or _fills(heading, title)
     )
 
 
-def _any_heading(page: Page) -> str:
-    for element in _heading_elements(page.root):
-        text = squeeze("".join(element.itertext()))
+def _ends_no_worse(heading: str, title: str) -> bool:
+    """What goes on behind a whole title is a date or a publisher in the same box."""
+    return _TITLE_END.search(heading) is not None or _TITLE_END.search(title) is None
+
+
+def _fills(heading: str, title: str) -> bool:
+    """Whether a heading says all of a title that is cut somewhere: 关于…的通…"""
+    pieces = _CUT.split(title)
+    if len(pieces) < 2 or not heading.startswith(pieces[0]) or len("".join(pieces)) < 4 or _CUT.search(heading):
+        return False
+    at = 0
+    for piece in pieces:
+        at = heading.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return heading.endswith(pieces[-1])
+
+
+def _fuller_heading(page: Page, headings: Sequence[HtmlElement], whole: str) -> str:
+    """A heading that names a document where <title> holds the name of a column, a site or a page (详情), or a part.
+
+    A title that a heading repeats is the document's, unless it is the name of a column. Headings in links are of other
+    documents.
+    """
+    short = bare(whole)
+    if _CUT.search(short) or "关于" in short:
+        return ""
+    linked = {bare(_heading_text(link)) for link in page.root.iter("a")}
+    names = {bare(page.metas.get(name, "")) for name in ("sitename", "columnname")}
+    is_column = short in linked or short in names or _is_site(whole, page.metas) or _COLUMN.fullmatch(short) is not None
+    texts = [_heading_text(h) for h in headings if not _is_of_link(h)]
+    if not is_column and any(bare(text) == short for text in texts):
+        return ""
+    return next((text for text in texts if _says_more(bare(text), short)), "")
+
+
+def _is_of_link(heading: HtmlElement) -> bool:
+    return heading.tag == "a" or next(heading.iterancestors("a"), None) is not None or heading.find(".//a") is not None
+
+
+def _says_more(heading: str, title: str) -> bool:
+    """Whether a heading ends as titles of documents do, and is longer than a title that is short, or part of it."""
+    if not max(len(title) + 1, _LEAST_FULL) <= len(heading) <= _MAX_TITLE or not _TITLE_END.search(heading):
+        return False
+    return len(title) <= _SHORT_TITLE or title in heading
+
+
+def _any_heading(page: Page, headings: Sequence[HtmlElement]) -> str:
+    for text in map(_heading_text, headings):
         if 6 <= len(text) <= 120 and "位置" not in text and ">" not in text and not _is_site(text, page.metas):
             return text
     return ""
-
-
-def _heading_elements(root: HtmlElement) -> Iterable[HtmlElement]:
-    return (element for element in root.iter(etree.Element) if is_heading(element))
 
 
 def _without_site(title: str, metas: Mapping[str, str]) -> str:

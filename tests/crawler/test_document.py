@@ -215,3 +215,46 @@ def test_the_work_grows_with_a_page_and_not_with_its_square(shape):
         return time.process_time() - before
 
     assert cost(20_000) < 9 * cost(5000)  # 4 times the page; its square would be 16
+
+
+FULL = "关于印发东川市养老服务体系建设三年行动计划的通知"
+
+
+def titled(title: str, heading: str = FULL, around: str = "{}", body: str = "") -> str:
+    """The title that is read of a page without metadata: its <title>, and a heading."""
+    text = "<p>各区民政局：现将行动计划印发给你们，请结合实际认真贯彻落实。到2027年底，护理型床位占比达到55%。</p>" * 3
+    head = (
+        f"<html><head><meta charset=utf-8><title>{title}</title></head><body><div class=top><h2>东川市民政局</h2></div>"
+    )
+    page = f"{head}{around.format(f'<h1>{heading}</h1>')}<div class=content>{text}{body}</div></body></html>"
+    return read_document(page.encode(), "https://mzj.example.org/a/b.html").title
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("关于印发东川市养老服…", "关于印发东川市养老服...", "关于…的通…", "关于印发…三年行动计划的通知"),
+        *(
+            "关于印发东川市养老服…_东川市民政局",
+            "关于印发东川市养老服... - 东川市民政局",
+            "关于印发东川市养老服务体系建",
+        ),
+        *("关于印发东川市养老服务体系建-东川市民政局", "三年行动计划", "东川市养老服务体系建设三年行动计划"),
+        *("", "东川市民政局", "东川市人民政府门户网站", "中国·东川", "Dongchuan", "无标题文档", "文章详情"),
+        *("通知公告", "通知公告-东川市民政局", "通知公告_东川市人民政府门户网站", "政策文件", "建议提案办理"),
+    ],
+)
+def test_a_title_that_is_cut_or_names_a_column_gives_way_to_the_heading(title: str) -> None:
+    assert titled(title) == FULL
+    assert titled(title, around="<h2>通知公告</h2>{}<p>发布时间：2025-09-15</p>") == FULL
+    assert titled(title, around="<div class=detail_title>{}<p>发布时间：2025-09-15</p></div>") == FULL
+
+
+def test_a_title_that_is_whole_stays() -> None:
+    related = f"<h3><a href=/1.html>{FULL}</a></h3>"
+    assert titled("东川市养老服务条例", "东川市养老服务条例", body=f"<h3>{FULL}</h3>") == "东川市养老服务条例"
+    assert titled("东川市养老服务条例", "信息公开", body=related) == "东川市养老服务条例"
+    assert titled(f"{FULL}（东民发〔2025〕3号）", "通知公告").startswith(FULL)
+    assert titled(FULL, "关于开展养老机构检查的通知") == FULL
+    boxed = "<div class=detail_title>{}<p>2024-05-20 16:30:00　来源：东川市民政局</p></div>"
+    assert titled(FULL, around=boxed) == FULL
