@@ -100,6 +100,13 @@ _MEANS_SHARE = re.compile(
 _MEANS = re.compile(r"人均[^,。;]{0,8}收入|家庭[^,。;]{0,10}(?:收入|财产|存款|资产)|存款|市值|财产|月收入|年收入")
 
 
+_WHEN = re.compile(r"时[,的]|的?(?:情况下|情形)")
+_WORTH = re.compile(
+    r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?"
+    r"|在|突破|首次|满|以上)"
+)
+
+
 def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_figure: bool) -> bool:
     """Whether a quantity only says when something else holds: 达到5个以上的…给予; 收入低于…的,; definitions.
 
@@ -109,15 +116,13 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
     text, after = setting.text, setting.text[quantity.end : quantity.end + 60].split("\n")[0]
     if quantity.sort != "percent" and quantity.bound in (">=", "<=") and later_figure and _MODIFIES.match(after):
         return True
-    if quantity.sort == "money" and re.match(r"(?:的标准|标准的)", after):
+    if quantity.sort == "money" and after.startswith(("的标准", "标准的")):
         return False
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
         return True
     if quantity.bound != "=" and (listed := _LISTED_THRESHOLDS.match(after)) and _THRESHOLD.search(listed[0]):
         return True
-    if re.match(r"时[,,的]|的?(?:情况下|情形)", after) or (
-        _QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())
-    ):
+    if _WHEN.match(after) or (_QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())):
         return True
     if quantity.sort == "count" and quantity.bound in (">=", "<=") and _QUALIFIED_ACTS.match(after):
         return True
@@ -141,12 +146,8 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if (
         quantity.sort == "money"
-        and re.search(
-            r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?"
-            r"|在|突破|首次|满|以上)",
-            setting.clause_text(),
-        )
         and setting.genre in ("rule", "unknown")
+        and _WORTH.search(setting.clause_text())
         and (
             later_money
             or _MEANS.search(setting.clause_text())
@@ -204,9 +205,10 @@ def _earned_by(setting: Setting, quantity: Quantity, after: str) -> bool:
 
 
 def _granted(setting: Setting, quantity: Quantity) -> bool:
-    return bool(
-        re.search(r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$", setting.text[setting.clause[0] : quantity.start])
-    )
+    return bool(_GIVES.search(setting.text[setting.clause[0] : quantity.start]))
+
+
+_GIVES = re.compile(r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$")
 
 
 _REACHED = re.compile(r"达到?|超过|满|以上|首次|新增")

@@ -504,11 +504,12 @@ def _joined(text: str, left: _Token, right: _Token) -> bool:
     return len(between) <= 13 and bool(_RANGE_MARK.fullmatch(between) or _LIST_MARK.fullmatch(between))
 
 
+_LIST_GOES_ON = re.compile(rf"(?:{_LIST_MARK.pattern})(?:最高|不超过|每[一-鿿]|分别|给予)*")
+
+
 def _listed(text: str, left: _Token, right: _Token) -> bool:
     between = text[left.end : right.start]
-    return len(between) <= 12 and bool(
-        re.fullmatch(rf"(?:{_LIST_MARK.pattern})(?:最高|不超过|每[一-鿿]|分别|给予)*", between)
-    )
+    return len(between) <= 12 and bool(_LIST_GOES_ON.fullmatch(between))
 
 
 def _ranges(text: str, tokens: list[_Token]) -> list[_Token]:

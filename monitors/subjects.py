@@ -48,6 +48,7 @@ _GENERIC = re.compile(
     r"|完成率|比|时间|时长|频次|容量|户数|就业帮扶|帮扶|)$"
 )
 _STOPS = ",。;:!?\n|"
+_STOP = re.compile(f"[{_STOPS}]")
 _BENEFIT = re.compile(
     r"[一-鿿“”()-]{0,14}?" + any_of("money_words", "subsidy").pattern + r"(?:标准|资金|金额|金|限额)?"
 )
@@ -145,9 +146,11 @@ def _shorten(text: str) -> str:
 
 def clause_of(text: str, quantity: Quantity, sentence: tuple[int, int]) -> tuple[int, int]:
     """The clause of a quantity: up to the nearest comma, semicolon, colon or full stop outside of brackets."""
-    start = max(text.rfind(mark, sentence[0], quantity.start) for mark in _STOPS) + 1
-    ends = [at for at in (text.find(mark, quantity.end, sentence[1]) for mark in _STOPS) if at >= 0]
-    return max(start, sentence[0]), min(ends, default=sentence[1])
+    start = quantity.start
+    while start > sentence[0] and text[start - 1] not in _STOPS:
+        start -= 1
+    stop = _STOP.search(text, quantity.end, sentence[1])
+    return start, stop.start() if stop else sentence[1]
 
 
 def subject_of_count(
@@ -187,11 +190,16 @@ def _without_previous(printed: str, quantity: Quantity) -> str:
 
 
 def _following(after: str) -> str:
-    after = re.sub(r"^(?:\((?:含[^()]*|[一-鿿])\))?(?:以上|以下|以内|左右|余|多|及以上)?", "", after)
-    if re.match(r"、|[和及与]|以及", after):  # the next of a list begins
+    bound = _BOUND_BEHIND.match(after)
+    after = after[bound.end() :] if bound else after
+    if not after or after[0] in "、和及与" or after.startswith("以及"):  # the next of a list begins
         return ""
-    linked = re.split(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)", after)[0] if len(after) <= 40 else after
-    return tidy(re.sub(r"^[的”]", "", linked))
+    linked = _NEXT_OF_LIST.split(after)[0] if len(after) <= 40 else after
+    return tidy(linked[1:] if linked[:1] in ("的", "”") else linked)
+
+
+_BOUND_BEHIND = re.compile(r"(?:\((?:含[^()]*|[一-鿿])\))?(?:以上|以下|以内|左右|余|多|及以上)?")
+_NEXT_OF_LIST = re.compile(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)")
 
 
 _SIZE_ALONE = re.compile(r"(?:年|总)?(?:产值|营收|营业收入|投资|收入|投资额|交易额)?")  # 10个产值超10亿元的园区
@@ -484,17 +492,19 @@ _GIVEN = re.compile(
 )
 
 
+_OF_A_BAND = re.compile(r"^(?:\([^()]{1,12}\))?(?:以[上下内])?的?(?:部分|费用),?")
+_COUNTED_BEFORE = re.compile(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})")
+_BY_STANDARD = re.compile(r"(?<=标准)(?:按照?|参照|为|确定)")
+_GIVING_TAIL = re.compile(
+    r"(?:给予|发放|予以|按|可?享受|可?领取|(?<!基金)支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
+    r"|原则上|标准为|确定为|累计|再|另)+$"
+)
+
+
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
-    own = re.sub(r"^(?:\([^()]{1,12}\))?(?:以[上下内])?的?(?:部分|费用),?", "", own)
-    named = tidy(re.sub(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})", "", _RATE_WORDS.sub("", own)))
-    named = re.split(r"(?<=标准)(?:按照?|参照|为|确定)", named)[0]
-    named = re.sub(
-        r"(?:给予|发放|予以|按|可?享受|可?领取|(?<!基金)支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
-        r"|原则上|标准为|确定为|累计|再|另)+$",
-        "",
-        named,
-    )
+    named = tidy(_COUNTED_BEFORE.sub("", _RATE_WORDS.sub("", _OF_A_BAND.sub("", own))))
+    named = _GIVING_TAIL.sub("", _BY_STANDARD.split(named)[0])
     if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)(?:分别)?(?:按照?|为)(?P<tier>.{{1,12}})$", named):
         named = by["tier"] + ("" if _BARE_BENEFIT.match(by["benefit"]) else by["benefit"])
     if re.match(r"在?(?:上述|原|现行|此|该|前述)?[^,]{0,8}基础上$", named):
