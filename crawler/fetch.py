@@ -300,11 +300,11 @@ class Fetcher:
 
     async def _exchange(self, hop: Hop, exchange: Exchange) -> Answer:
         try:
-            page = Request(hop.url, method=hop.method, body=hop.body, headers=dict(hop.headers))
+            page = Request(hop.url, method=hop.method, body=hop.body)
         except ValueError as error:
             raise TransportError("bad-url", str(error)) from error
         # The slot is the lane: Scrapy's own would join the ports of one host, and the two would wait for each other.
-        page.meta.update(exchange=exchange, download_slot=host_key(hop.url))
+        page.meta.update(exchange=exchange, headers=hop.headers, download_slot=host_key(hop.url))
         try:
             response = await self._crawler.engine.download_async(page)
         except asyncio.CancelledError:

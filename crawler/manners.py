@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import lru_cache, partial
 from math import inf
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -48,6 +48,7 @@ class RefusedError(Exception):
         self.wait = wait
 
 
+@lru_cache(maxsize=1024)  # asked three times a request
 def host_key(url: str) -> str:
     """What shares one lane: the host, whatever the scheme; a port of its own is a server of its own."""
     parts = urlsplit(url)

@@ -71,7 +71,7 @@ class Exchange:
 
 
 class GuardedHandler(BaseDownloadHandler):
-    """Scrapy's way to http and https. `request.meta["exchange"]` holds the request's `Exchange`.
+    """Scrapy's way to http and https. `request.meta` holds the request's `exchange` and its `headers`.
 
     Raises TransportError, and nothing else, for whatever goes wrong between here and the last byte.
     """
@@ -122,14 +122,14 @@ class GuardedHandler(BaseDownloadHandler):
             request.method,
             url,
             data=request.body or None,
-            headers=request.headers.to_tuple_list(),
+            headers=request.meta["headers"],
             ssl=self._context(exchange.tls) if url.scheme == "https" else True,
             allow_redirects=False,
         ) as answer:
             exchange.status = answer.status
             exchange.headers = _headers(answer.raw_headers)
             body = await _read(answer, exchange)
-            # Without headers: Scrapy's own form of them costs as much as the rest of the exchange, unread.
+            # Without headers, as the request was: Scrapy's own form of them costs as much as the rest of the exchange.
             return Response(request.url, status=answer.status, body=body)
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
