@@ -1,20 +1,30 @@
-"""What differs between two texts, told in sentences first and in words and whole numbers inside them.
+"""What differs between two texts, told in sentences, and in words and whole numbers inside a rewritten one.
 
-Myers' algorithm on characters is slow on long documents and cuts numbers in two (5000 → 6000 is a 5 gone
-and a 6 come). So every sentence is mapped to one code point and the sentences are compared; then, only
-inside sentences that were rewritten, tokens are mapped to code points and compared again. A number with its
-unit is one token, so it is never cut. A sentence that only went elsewhere is told as moved.
+Two levels, so that what both texts have is hardly looked at:
+
+1. *Where.* Both texts are followed while they are alike. Where they part, the nearest lines are looked for from which
+   both go on alike; only what lies between is cut into sentences and compared. Where no such lines are near, all the
+   rest is. The outcome is two rows of items, each a run of common text or one sentence of one side.
+2. *What.* Such a sentence stayed and was rewritten, was deleted or inserted, or moved: its partner stands elsewhere,
+   unchanged or a little changed. What was rewritten is compared with its partner by tokens.
+
+Sentences and tokens are compared by Myers' algorithm in C++, on one code point for each different one (`_compare`). On
+characters it would be slow and cut numbers in two (5000 → 6000 is a 5 gone and a 6 come); a number with its unit is
+one token, so it is never cut.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, groupby, pairwise
-from typing import Literal
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import accumulate, compress, count, groupby
+from operator import add, itemgetter, ne
+from time import monotonic
+from typing import Literal, NamedTuple
 
 from fast_diff_match_patch import diff as raw_diff
 
@@ -22,9 +32,14 @@ BlockOp = Literal["equal", "inserted", "deleted", "replaced", "moved"]
 PieceOp = Literal["equal", "inserted", "deleted"]
 Span = tuple[int, int]
 
-SECONDS = 0.2  # for all raw comparisons of one call together; past it the rest is told as rewritten
+SECONDS = 0.2  # for all comparisons of one call together; past it the rest is told as rewritten
+LEAST_SECONDS = 0.002  # for each comparison, even past that: a sentence or two need less
 ALIKE = 0.3  # share of common character pairs from which two sentences are one sentence rewritten
 MOVED_LENGTH = 4  # characters; shorter items are white space and crumbs
+MOVED_ALIKE = 0.7  # share from which a sentence is told as moved although it changed on its way,
+MOVED_ALIKE_LENGTH = 12  # if it has as many characters: short ones are alike by chance
+ANCHOR = 256  # characters, from a line's start, that say that two texts go on alike
+WINDOW = 1000  # characters gone and come among which such a place is looked for: farther, it may be the wrong one
 PAIRS = 2500  # sentence pairs looked at inside one rewritten region before it is compared as a whole
 
 _SENTENCE = re.compile(r"\n\s*|[^。！？；;\n]*[。！？；;]+[”’」』）)\]】]*|[^。！？；;\n]+")
@@ -37,21 +52,21 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of text inside a block that both sides have, or only one."""
+class Piece(NamedTuple):
+    """A run of text inside a block that both sides have, or only one. `moved`: it is in the block's partner too."""
 
     op: PieceOp
     text: str
+    moved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """One or more sentences. `before` and `after` are (start, end) in the two texts; one may be empty.
 
     The pieces that are not "inserted" spell the before side, those that are not "deleted" the after side. A
     moved sentence makes two blocks, one where it left (all "deleted") and one where it arrived (all
-    "inserted"); `partner` is where it stands in the other text.
+    "inserted"); `partner` is where it stands in the other text. If it was `rewritten` on its way, what changed are
+    the pieces of the two that are not `moved`.
     """
 
     op: BlockOp
@@ -59,6 +74,7 @@ class Block:
     after: Span
     pieces: tuple[Piece, ...]
     partner: Span | None = None
+    rewritten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +96,42 @@ class Hunk:
     skipped: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Region:
-    """Sentences old[before[0]:before[1]] against new[after[0]:after[1]]."""
+class _Region(NamedTuple):
+    """Items old[before[0]:before[1]] against new[after[0]:after[1]]: one common run, or sentences that differ."""
 
     equal: bool
     before: Span
     after: Span
 
 
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """What became of one sentence: its number on either side, None where it is not."""
+class _Edit(NamedTuple):
+    """What became of one item: its number on either side, None where it is not."""
 
     op: BlockOp
     old: int | None = None
     new: int | None = None
+    distance: int = 0  # of a moved one: how many numbers further its partner stands on the other side
 
 
 def difference(before: str, after: str) -> Difference:
-    """Compare two texts. Time is near linear where most sentences are common; a fuse of `SECONDS` bounds the
+    """Compare two texts. Time is near linear where most lines are common; a fuse of `SECONDS` bounds the
     comparison of texts that have nothing in common, which are then told as one text gone and another come.
     """
-    old, new = sentences(before), sentences(after)
-    regions = _regions(_compare(old, new, SECONDS))
-    moves = _moves(old, new, regions)
-    edits = [edit for region in regions for edit in _edits(old, new, region, moves)]
-    return Difference(tuple(_blocks(old, new, edits, moves)))
+    until = monotonic() + SECONDS
+    old, new, regions = _items(before, after, until)
+    changed = [region for region in regions if not region.equal]
+    gone = {o: old[o] for region in changed for o in range(*region.before)}
+    come = {n: new[n] for region in changed for n in range(*region.after)}
+    moves = _moves(gone, come, changed)
+    stayed: dict[int, int] = {}
+    for region in changed:
+        left = {o: gone[o] for o in range(*region.before) if o in gone}
+        right = {n: come[n] for n in range(*region.after) if n in come}
+        stayed |= _alike(left, right, until)
+    _take(stayed, gone, come)
+    moves |= _rewritten_moves(gone, come)
+    edits = _edits(old, new, regions, stayed, moves)
+    return Difference(tuple(_blocks(old, new, edits, until)))
 
 
 def sentences(text: str) -> list[str]:
@@ -141,12 +166,12 @@ def unified(found: Difference, context: int = 1) -> tuple[Hunk, ...]:
 
 def _outer(block: Block, head: int, tail: int) -> tuple[list[Block], list[Block]] | None:
     """The first `head` and last `tail` sentences of a block, or None when that is all there is."""
-    parts = sentences(block.pieces[0].text)
-    if len(parts) <= head + tail:
+    text = block.pieces[0].text
+    spans = [found.span() for found in _SENTENCE.finditer(text) if not found[0].isspace()]
+    if len(spans) <= head + tail:
         return None
-    first, final = sum(map(len, parts[:head])), sum(map(len, parts[len(parts) - tail :])) if tail else 0
-    size = sum(map(len, parts))
-    return _part(block, 0, first), _part(block, size - final, size)
+    first, last = spans[head - 1][1] if head else 0, spans[-tail][0] if tail else len(text)
+    return _part(block, 0, first), _part(block, last, len(text))
 
 
 def _part(block: Block, start: int, end: int) -> list[Block]:
@@ -155,53 +180,139 @@ def _part(block: Block, start: int, end: int) -> list[Block]:
     piece = Piece("equal", block.pieces[0].text[start:end])
     before, after = block.before[0], block.after[0]
     old, new = (before + start, before + end), (after + start, after + end)
-    return [replace(block, before=old, after=new, pieces=(piece,))]
+    return [block._replace(before=old, after=new, pieces=(piece,))]
 
 
-def _compare(old: Sequence[str], new: Sequence[str], seconds: float) -> list[tuple[str, int]]:
-    """Runs of ("=", "-" or "+", how many items), after the semantic clean-up of diff-match-patch."""
-    codes: dict[str, str] = {}
-    for item in (*old, *new):
-        codes.setdefault(item, chr(0x10000 + len(codes)))
-    before, after = "".join(map(codes.__getitem__, old)), "".join(map(codes.__getitem__, new))
-    return list(raw_diff(before, after, timelimit=seconds, checklines=False, cleanup="Semantic"))
+# --- comparing two rows ------------------------------------------------------------------------------------------
 
 
-def _regions(runs: Iterable[tuple[str, int]]) -> list[_Region]:
-    """Runs put together: what is equal, and between two equal runs all that went and came."""
-    regions = []
-    old = new = 0
-    for equal, group in groupby(runs, lambda run: run[0] == "="):
-        counts: Counter[str] = Counter()
-        for op, count in group:
-            counts[op] += count
-        before, after = old + counts["="] + counts["-"], new + counts["="] + counts["+"]
-        regions.append(_Region(equal, (old, before), (new, after)))
-        old, new = before, after
-    return regions
+def _compare(old: Sequence[str], new: Sequence[str], until: float) -> list[tuple[str, int]]:
+    """Runs of ("=", "-" or "+", how many), after the semantic clean-up of diff-match-patch."""
+    head, tail = _ends(old, new)
+    left, right = len(old) - head - tail, len(new) - head - tail
+    if left == right <= 1 or not old or not new:
+        return [run for run in (("=", head), ("-", left), ("+", right), ("=", tail)) if run[1]]
+    head, tail = max(0, head - 1), max(0, tail - 1)  # the clean-up slides a change along what is beside it
+    codes: dict[str, str] = defaultdict(map(chr, count(0x10000)).__next__)
+    before = "".join(map(codes.__getitem__, old[head : len(old) - tail]))
+    after = "".join(map(codes.__getitem__, new[head : len(new) - tail]))
+    seconds = max(LEAST_SECONDS, until - monotonic())
+    runs = raw_diff(before, after, timelimit=seconds, checklines=False, cleanup="Semantic")
+    told = groupby((("=", head), *runs, ("=", tail)), itemgetter(0))
+    return [(op, size) for op, same in told if (size := sum(run[1] for run in same))]
 
 
-def _moves(old: Sequence[str], new: Sequence[str], regions: Iterable[_Region]) -> dict[int, int]:
-    """Old number → new number of the sentences that went from one place and came, unchanged, at one other."""
-    changed = [region for region in regions if not region.equal]
-    gone = {o: old[o] for region in changed for o in range(*region.before)}
-    come = {n: new[n] for region in changed for n in range(*region.after)}
+def _ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many items both begin with, and how many of the rest both end with."""
+    shorter = min(len(old), len(new))
+    head = next(compress(count(), map(ne, old, new)), shorter)
+    room = shorter - head
+    return head, min(room, next(compress(count(), map(ne, reversed(old), reversed(new))), room))
+
+
+def _runs(old: Sequence[str], new: Sequence[str], until: float) -> Iterator[tuple[bool, Sequence[str], Sequence[str]]]:
+    """Both rows cut in turn into (equal?, part of old, part of new): what is between two equal runs stays together."""
+    if not old or not new:
+        if old or new:
+            yield False, old, new
+        return
+    at_old = at_new = 0
+    for equal, group in groupby(_compare(old, new, until), lambda run: run[0] == "="):
+        end_old, end_new = at_old, at_new
+        for op, size in group:
+            end_old, end_new = end_old + size * (op != "+"), end_new + size * (op != "-")
+        yield equal, old[at_old:end_old], new[at_new:end_new]
+        at_old, at_new = end_old, end_new
+
+
+# --- where -------------------------------------------------------------------------------------------------------
+
+
+def _items(before: str, after: str, until: float) -> tuple[list[str], list[str], list[_Region]]:
+    """Both texts as items, and how they lie against each other. An equal region is one item on either side."""
+    old: list[str] = []
+    new: list[str] = []
+    regions: list[_Region] = []
+    for common, gone, come in _parted(before, after):
+        parts: list[tuple[bool, Sequence[str], Sequence[str]]] = [(True, [common], [common])] if common else []
+        parts += _runs(sentences(gone), sentences(come), until)
+        for equal, x, y in parts:
+            if equal:
+                x = y = ["".join(x)]
+            regions.append(_Region(equal, (len(old), len(old) + len(x)), (len(new), len(new) + len(y))))
+            old += x
+            new += y
+    return old, new, regions
+
+
+def _parted(before: str, after: str) -> Iterator[tuple[str, str, str]]:
+    """Both texts in turn: lines that both have, then those that only one has, up to where they meet again."""
+    i = j = 0
+    while True:
+        size = _common(before, after, i, j)
+        if size < max(len(before) - i, len(after) - j):
+            size = max(0, before.rfind("\n", i, i + size) - i)  # back to the line's start
+        p, q = _meeting(before, after, i + size, j + size)
+        yield before[i : i + size], before[i + size : p], after[j + size : q]
+        if p == len(before) and q == len(after):
+            return
+        i, j = p, q
+
+
+def _common(before: str, after: str, i: int, j: int) -> int:
+    """How many characters before[i:] and after[j:] begin with alike, found by slices that double, then halve."""
+    room = min(len(before) - i, len(after) - j)
+    size, step = 0, ANCHOR
+    while size + step <= room and before.startswith(after[j + size : j + size + step], i + size):
+        size, step = size + step, step * 2
+    while step := step // 2:
+        if size + step <= room and before.startswith(after[j + size : j + size + step], i + size):
+            size += step
+    return size
+
+
+def _meeting(before: str, after: str, i: int, j: int) -> Span:
+    """The line ends nearest to before[i:] and after[j:] from which both go on alike, else the ends of both texts."""
+    found = len(before), len(after)
+    near = WINDOW
+    q = after.find("\n", j)
+    while 0 <= q <= len(after) - ANCHOR and q - j < near:
+        p = before.find(after[q : q + ANCHOR], i + (q == j), i + near - (q - j) + ANCHOR)
+        if p >= 0:
+            found, near = (p, q), p - i + q - j
+        q = after.find("\n", q + 1)
+    return found
+
+
+# --- what --------------------------------------------------------------------------------------------------------
+
+
+def _moves(gone: dict[int, str], come: dict[int, str], changed: Iterable[_Region]) -> dict[int, int]:
+    """Old number → new number of the sentences that went from one place and came, unchanged, at one other. They are
+    taken out of `gone` and `come`."""
     places = _only_places(come)
     moves = {o: places[text] for text, o in _only_places(gone).items() if text in places}
-    for region in changed:
+    for region in changed if moves else ():
         for o in _stayed(moves, region):
             del moves[o]
-    found = set(moves.values())
-    still = {n: text for n, text in come.items() if n not in found}
-    for step in (1, -1):
-        for o in sorted(moves, reverse=step < 0):
-            _carry(o, step, gone, still, moves)
+    _take(moves, gone, come)
+    _carry(moves, gone, come)
     return moves
+
+
+def _take(pairs: Mapping[int, int], gone: dict[int, str], come: dict[int, str]) -> None:
+    for o, n in pairs.items():
+        del gone[o], come[n]
+
+
+def _only_places(items: Mapping[int, str]) -> dict[str, int]:
+    counts = Counter(items.values())
+    return {text: n for n, text in items.items() if len(text) >= MOVED_LENGTH and counts[text] == 1}
 
 
 def _stayed(moves: Mapping[int, int], region: _Region) -> list[int]:
     """The most sentences of one region that keep their order in it: others came between them, they did not move."""
-    inside = [(o, moves[o]) for o in range(*region.before) if o in moves and moves[o] in range(*region.after)]
+    inside = [(o, moves[o]) for o in range(*region.before) if moves.get(o) in range(*region.after)]
     ends: list[int] = []  # the lowest new number in which a rising row of each length ends,
     tails: list[int] = []  # the old number of that sentence,
     before: dict[int, int | None] = {}  # and what stands before each in its row
@@ -217,84 +328,78 @@ def _stayed(moves: Mapping[int, int], region: _Region) -> list[int]:
     return row
 
 
-def _only_places(items: Mapping[int, str]) -> dict[str, int]:
-    counts = Counter(items.values())
-    return {text: n for n, text in items.items() if counts[text] == 1 and len(text) >= MOVED_LENGTH}
-
-
-def _carry(o: int, step: int, gone: Mapping[int, str], come: dict[int, str], moves: dict[int, int]) -> None:
+def _carry(moves: dict[int, int], gone: dict[int, str], come: dict[int, str]) -> None:
     """What is too short or too common to be found alone goes along with its moved neighbour."""
-    n = moves[o]
-    while (o := o + step) not in moves and o in gone and come.get(n := n + step) == gone[o]:
-        moves[o] = n
-        del come[n]
+    for step in (1, -1):
+        for o in sorted(moves, reverse=step < 0):
+            n = moves[o]
+            while (o := o + step) in gone and come.get(n := n + step) == gone[o]:
+                moves[o] = n
+                del gone[o], come[n]
 
 
-def _edits(old: Sequence[str], new: Sequence[str], region: _Region, moves: dict[int, int]) -> list[_Edit]:
-    if region.equal:
-        both = zip(range(*region.before), range(*region.after), strict=True)
-        return [_Edit("equal", o, n) for o, n in both]
-    arrivals = set(moves.values())
-    left = [o for o in range(*region.before) if o not in moves]
-    right = [n for n in range(*region.after) if n not in arrivals]
-    pairs = _alike(old, new, left, right)
-    edits = []
-    come = region.after[0]
-    for o in range(*region.before):
-        if o in pairs:
-            edits += [_arrival(n, arrivals) for n in range(come, pairs[o])]
-            come = pairs[o] + 1
-            edits.append(_Edit("equal" if old[o] == new[pairs[o]] else "replaced", o, pairs[o]))
-        else:
-            edits.append(_Edit("moved" if o in moves else "deleted", old=o))
-    return edits + [_arrival(n, arrivals) for n in range(come, region.after[1])]
+def _rewritten_moves(gone: dict[int, str], come: dict[int, str]) -> dict[int, int]:
+    """The same for sentences that changed on their way: long, much alike, and either the other's best partner."""
+    left, right = ({i: _pairs(x) for i, x in side.items() if len(x) >= MOVED_ALIKE_LENGTH} for side in (gone, come))
+    if not left or not right or len(left) * len(right) > PAIRS:
+        return {}
+    alike = {(o, n): _dice(x, y) for o, x in left.items() for n, y in right.items()}
+    moves = {}
+    for o in left:
+        n = max(right, key=lambda n: alike[o, n])
+        if alike[o, n] >= MOVED_ALIKE and max(left, key=lambda o: alike[o, n]) == o:
+            moves[o] = n
+    _take(moves, gone, come)
+    _carry(moves, gone, come)
+    return moves
 
 
-def _arrival(number: int, arrivals: set[int]) -> _Edit:
-    return _Edit("moved" if number in arrivals else "inserted", new=number)
-
-
-def _alike(old: Sequence[str], new: Sequence[str], left: Sequence[int], right: Sequence[int]) -> dict[int, int]:
+def _alike(left: Mapping[int, str], right: Mapping[int, str], until: float) -> dict[int, int]:
     """Which old sentence became which new one, in order, so that the pairs together are most alike."""
+    if not left or not right:
+        return {}
     if len(left) * len(right) > PAIRS:
-        return _alike_in_tokens(old, new, left, right)
-    a, b = [_pairs(old[o]) for o in left], [_pairs(new[n]) for n in right]
+        return _alike_in_tokens(left, right, until)
+    if len(left) == len(right) == 1:  # mostly, a figure changed: no need to count
+        (x,), (y,) = left.values(), right.values()
+        if 2 * sum(_ends(x, y)) > max(len(x), len(y)):
+            return dict(zip(left, right, strict=True))
+    a, b = list(map(_pairs, left.values())), list(map(_pairs, right.values()))
     alike = [[_dice(x, y) if x or y else ALIKE for y in b] for x in a]
     best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in reversed(range(len(left))):
         for j in reversed(range(len(right))):
             pair = alike[i][j] + best[i + 1][j + 1] if alike[i][j] >= ALIKE else 0.0
             best[i][j] = max(pair, best[i + 1][j], best[i][j + 1])
+    olds, news = list(left), list(right)
     found = {}
     i = j = 0
-    while i < len(left) and j < len(right):
+    while i < len(olds) and j < len(news):
         if best[i][j] == best[i + 1][j]:
             i += 1
         elif best[i][j] == best[i][j + 1]:
             j += 1
         else:
-            found[left[i]] = right[j]
+            found[olds[i]] = news[j]
             i, j = i + 1, j + 1
     return found
 
 
-def _alike_in_tokens(
-    old: Sequence[str], new: Sequence[str], left: Sequence[int], right: Sequence[int]
-) -> dict[int, int]:
+def _alike_in_tokens(left: Mapping[int, str], right: Mapping[int, str], until: float) -> dict[int, int]:
     """The same for regions too large to look at all pairs: sentences pair whose tokens meet."""
-    before = [(token, o) for o in left for token in tokens(old[o])]
-    after = [(token, n) for n in right for token in tokens(new[n])]
+    before = [(token, o) for o, text in left.items() for token in tokens(text)]
+    after = [(token, n) for n, text in right.items() for token in tokens(text)]
     common: Counter[tuple[int, int]] = Counter()
     at_old = at_new = 0
-    for op, count in _compare([t for t, _ in before], [t for t, _ in after], SECONDS):
+    for op, size in _compare([t for t, _ in before], [t for t, _ in after], until):
         if op == "=":
-            met = zip(before[at_old : at_old + count], after[at_new : at_new + count], strict=True)
+            met = zip(before[at_old : at_old + size], after[at_new : at_new + size], strict=True)
             for (token, o), (_, n) in met:
                 common[o, n] += len(token)
-        at_old, at_new = at_old + count * (op != "+"), at_new + count * (op != "-")
+        at_old, at_new = at_old + size * (op != "+"), at_new + size * (op != "-")
     found: dict[int, int] = {}
     for (o, n), size in sorted(common.items()):
-        enough = 2 * size >= ALIKE * (len(old[o]) + len(new[n]))
+        enough = 2 * size >= ALIKE * (len(left[o]) + len(right[n]))
         if enough and o not in found and n > max(found.values(), default=-1):
             found[o] = n
     return found
@@ -302,91 +407,104 @@ def _alike_in_tokens(
 
 def _pairs(text: str) -> frozenset[str]:
     kept = "".join(text.split())
-    return frozenset(map("".join, pairwise(kept))) or frozenset(kept)
+    return frozenset(map(add, kept, kept[1:])) or frozenset(kept)
 
 
 def _dice(a: frozenset[str], b: frozenset[str]) -> float:
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
 
 
-def _blocks(old: Sequence[str], new: Sequence[str], edits: Sequence[_Edit], moves: dict[int, int]) -> Iterable[Block]:
-    """Edits with places and pieces; neighbours of one kind become one block, except rewritten sentences."""
-    starts, arrived = _starts(old), _starts(new)
+# --- told in blocks ----------------------------------------------------------------------------------------------
+
+
+def _edits(
+    old: Sequence[str],
+    new: Sequence[str],
+    regions: Iterable[_Region],
+    stayed: Mapping[int, int],
+    moves: Mapping[int, int],
+) -> Iterator[_Edit]:
+    """All items in reading order; in a region, what left before what came."""
     origins = {n: o for o, n in moves.items()}
-    rewritten = sum(len(old[e.old]) for e in edits if e.op == "replaced" and e.old is not None) or 1
-    at_old = at_new = 0
-    for group in _grouped(edits, moves, origins):
-        end_old = at_old + sum(edit.old is not None for edit in group)
-        end_new = at_new + sum(edit.new is not None for edit in group)
-        gone, come = old[at_old:end_old], new[at_new:end_new]
-        seconds = SECONDS * len("".join(gone)) / rewritten
-        partner = None
-        if group[0].op == "moved":
-            partner = _partner(group, moves, origins, starts, arrived)
-        yield Block(
-            group[0].op,
-            (starts[at_old], starts[end_old]),
-            (arrived[at_new], arrived[end_new]),
-            _pieces(group[0].op, gone, come, seconds),
-            partner,
-        )
-        at_old, at_new = end_old, end_new
+    for equal, before, after in regions:
+        if equal:
+            yield _Edit("equal", before[0], after[0])
+            continue
+        come = after[0]
+        for o in range(*before):
+            if o in moves:
+                yield _Edit("moved", o, None, moves[o] - o)
+            elif o not in stayed:
+                yield _Edit("deleted", o)
+            else:
+                n = stayed[o]
+                yield from _arrivals(range(come, n), origins)
+                yield _Edit("equal" if old[o] == new[n] else "replaced", o, n)
+                come = n + 1
+        yield from _arrivals(range(come, after[1]), origins)
 
 
-def _starts(parts: Sequence[str]) -> list[int]:
-    return [0, *accumulate(map(len, parts))]
+def _arrivals(numbers: Iterable[int], origins: Mapping[int, int]) -> Iterator[_Edit]:
+    for n in numbers:
+        yield _Edit("moved", None, n, origins[n] - n) if n in origins else _Edit("inserted", None, n)
 
 
-def _grouped(edits: Sequence[_Edit], moves: dict[int, int], origins: dict[int, int]) -> list[list[_Edit]]:
-    """Neighbours of one kind; moved ones while they keep their distance, so that a chapter stays whole."""
+def _kind(edit: _Edit) -> tuple[BlockOp, bool, int, int | None]:
+    """Neighbours of one kind become one block: moved ones while they keep their distance, so that a chapter stays
+    whole, and a rewritten one always alone."""
+    return edit.op, edit.old is None, edit.distance, edit.old if edit.op == "replaced" else None
 
-    def kind(edit: _Edit) -> tuple[BlockOp, bool, int]:
-        distance = 0
-        if edit.op == "moved":
-            distance = moves[edit.old] - edit.old if edit.old is not None else origins[_new(edit)] - _new(edit)
-        return edit.op, edit.old is None, distance
 
-    groups: list[list[_Edit]] = []
-    for edit in edits:
-        if groups and edit.op != "replaced" and kind(groups[-1][-1]) == kind(edit):
-            groups[-1].append(edit)
+def _blocks(old: Sequence[str], new: Sequence[str], edits: Iterable[_Edit], until: float) -> Iterator[Block]:
+    """Edits with places and pieces."""
+    pieces = cache(partial(_pieces, until=until))  # what moved and was rewritten is asked for twice
+    old_starts, new_starts = ([0, *accumulate(map(len, items))] for items in (old, new))
+    old_end = new_end = 0
+    for (op, came, distance, _), group in groupby(edits, _kind):
+        old_at, new_at, size = old_end, new_end, len(list(group))
+        old_end += size * (not came)
+        new_end += size * (came or op in ("equal", "replaced"))
+        before, after = (old_starts[old_at], old_starts[old_end]), (new_starts[new_at], new_starts[new_end])
+        gone, come = old[old_at:old_end], new[new_at:new_end]
+        if op == "replaced":
+            yield Block(op, before, after, pieces(gone[0], come[0]))
+        elif op != "moved":
+            yield Block(op, before, after, (Piece(op, "".join(gone or come)),))
+        elif came:
+            first, last = new_at + distance, new_end + distance
+            gone, partner = old[first:last], (old_starts[first], old_starts[last])
+            yield Block(op, before, after, _moved_pieces(gone, come, "inserted", pieces), partner, gone != come)
         else:
-            groups.append([edit])
-    return groups
+            first, last = old_at + distance, old_end + distance
+            come, partner = new[first:last], (new_starts[first], new_starts[last])
+            yield Block(op, before, after, _moved_pieces(gone, come, "deleted", pieces), partner, gone != come)
 
 
-def _new(edit: _Edit) -> int:
-    assert edit.new is not None  # an edit without an old side has a new one
-    return edit.new
-
-
-def _partner(
-    group: Sequence[_Edit],
-    moves: dict[int, int],
-    origins: dict[int, int],
-    starts: Sequence[int],
-    arrived: Sequence[int],
-) -> Span:
-    first, last = group[0], group[-1]
-    if first.old is not None and last.old is not None:
-        return arrived[moves[first.old]], arrived[moves[last.old] + 1]
-    return starts[origins[_new(first)]], starts[origins[_new(last)] + 1]
-
-
-def _pieces(op: BlockOp, gone: Sequence[str], come: Sequence[str], seconds: float) -> tuple[Piece, ...]:
-    before, after = "".join(gone), "".join(come)
-    if op == "equal":
-        return (Piece("equal", before),)
-    if op != "replaced":
-        return (Piece("deleted", before),) if before else (Piece("inserted", after),)
-    return tuple(_token_pieces(tokens(before), tokens(after), seconds))
-
-
-def _token_pieces(old: Sequence[str], new: Sequence[str], seconds: float) -> Iterable[Piece]:
+def _pieces(before: str, after: str, until: float) -> tuple[Piece, ...]:
+    """A rewritten sentence."""
+    old, new = tokens(before), tokens(after)
+    pieces = []
     at_old = at_new = 0
-    for op, count in _compare(old, new, seconds):
+    for op, size in _compare(old, new, until):
         if op == "+":
-            yield Piece("inserted", "".join(new[at_new : at_new + count]))
+            pieces.append(Piece("inserted", "".join(new[at_new : at_new + size])))
         else:
-            yield Piece("equal" if op == "=" else "deleted", "".join(old[at_old : at_old + count]))
-        at_old, at_new = at_old + count * (op != "+"), at_new + count * (op != "-")
+            pieces.append(Piece("equal" if op == "=" else "deleted", "".join(old[at_old : at_old + size])))
+        at_old, at_new = at_old + size * (op != "+"), at_new + size * (op != "-")
+    return tuple(pieces)
+
+
+def _moved_pieces(
+    old: Sequence[str], new: Sequence[str], side: PieceOp, pieces: Callable[[str, str], tuple[Piece, ...]]
+) -> tuple[Piece, ...]:
+    """One side of moved sentences: what the other has too, and what it has not."""
+    if old == new:
+        return (Piece(side, "".join(old), moved=True),)
+    told = [
+        (piece.op == "equal", piece.text)
+        for o, n in zip(old, new, strict=True)
+        for piece in ((Piece("equal", o),) if o == n else pieces(o, n))
+        if piece.op in ("equal", side)
+    ]
+    runs = groupby(told, itemgetter(0))
+    return tuple(Piece(side, "".join(text for _, text in run), moved) for moved, run in runs)

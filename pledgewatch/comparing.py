@@ -8,7 +8,7 @@ from typing import Any
 
 from monitors import rules
 from monitors.changes import MeasureChange, compare_measures
-from monitors.difference import Block, Difference, difference, unified
+from monitors.difference import Block, Difference, Piece, difference, unified
 from storage.documents import StoredDocument, StoredVersion
 
 _WORDS = {
@@ -38,14 +38,14 @@ h2 { font-size: 1.1rem }
 .hunk { border-top: 1px solid #d7dce1; padding: .75rem 0 }
 del { background: #fde2e1; color: #8a1c16 }
 ins { background: #d8f3df; color: #0b5a26; text-decoration: none; border-bottom: 2px solid #0b5a26 }
-.moved { background: #e3ebfb }
+.moved :is(del, ins) { background: #e3ebfb; color: inherit; border: 0 }
 @media (prefers-color-scheme: dark) {
   body { color: #e6e8ea; background: #15181b }
   .meta, .skip { color: #a2abb4 }
   .hunk { border-color: #3a4148 }
   del { background: #4a1f1d; color: #ffc9c5 }
   ins { background: #143a22; color: #b9f0c9; border-color: #b9f0c9 }
-  .moved { background: #1d2b4a }
+  .moved :is(del, ins) { background: #1d2b4a }
 }
 """
 
@@ -94,6 +94,8 @@ def _block_json(block: Block) -> dict[str, Any]:
         "before": list(block.before),
         "after": list(block.after),
         "pieces": [[piece.op, piece.text] for piece in block.pieces],
+        "partner": list(block.partner) if block.partner else None,
+        "rewritten": block.rewritten,
     }
 
 
@@ -122,8 +124,12 @@ def _hunk_html(blocks: tuple[Block, ...], skipped: int, words: dict[str, str]) -
 
 def block_html(block: Block, moved: str) -> str:
     """One block as HTML: <del> for what went, <ins> for what came; moved text says that it moved."""
-    told = "".join(_PIECES[piece.op].format(escape(piece.text)) for piece in block.pieces)
-    return f'<span class="moved" title="{moved}">{told}</span>' if block.op == "moved" else told
+    return "".join(_piece_html(piece, moved) for piece in block.pieces)
+
+
+def _piece_html(piece: Piece, moved: str) -> str:
+    told = _PIECES[piece.op].format(escape(piece.text))
+    return f'<span class="moved" title="{moved}">{told}</span>' if piece.moved else told
 
 
 _PIECES = {"equal": "{}", "deleted": "<del>{}</del>", "inserted": "<ins>{}</ins>"}

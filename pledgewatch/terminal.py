@@ -20,6 +20,7 @@ from pledgewatch.console import plain as plain
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
+    from monitors.difference import Piece
     from pledgewatch.comparing import Comparison
     from pledgewatch.passes import PassReport
     from pledgewatch.rereading import Report
@@ -281,26 +282,27 @@ def show_difference(comparison: Comparison, language: str) -> None:
         for block in hunk.blocks:
             for piece in block.pieces:
                 if out.color_system and not out.no_color:
-                    told.append(plain(piece.text), _piece_style(block.op, piece.op))
+                    told.append(plain(piece.text), _piece_style(piece))
                 else:
-                    told.append(_marked(block.op, piece.op, plain(piece.text)))
+                    told.append(_marked(piece))
         out.print(told)
 
 
-def _marked(block: str, piece: str, text: str) -> str:
-    """A piece of a difference without colours, the way `git diff --word-diff` marks words."""
-    if piece == "equal":
+def _marked(piece: Piece) -> str:
+    """A piece of a difference without colours, the way `git diff --word-diff` marks words; "~": it moved."""
+    text = plain(piece.text)
+    if piece.op == "equal":
         return text
-    left, right = ("[-", "-]") if piece == "deleted" else ("{+", "+}")
+    left, right = ("[-", "-]") if piece.op == "deleted" else ("{+", "+}")
     # A mark that ran over a line's end would not be seen on the next line.
-    lines = (f"{left}{'~' if block == 'moved' else ''}{x}{right}" if x else "" for x in text.split("\n"))
+    lines = (f"{left}{'~' if piece.moved else ''}{x}{right}" if x else "" for x in text.split("\n"))
     return "\n".join(lines)
 
 
-def _piece_style(block: str, piece: str) -> str:
-    if block == "moved":
-        return "blue strike" if piece == "deleted" else "blue"
-    return {"equal": "", "deleted": "red strike", "inserted": "bold green"}[piece]
+def _piece_style(piece: Piece) -> str:
+    if piece.moved:
+        return "blue strike" if piece.op == "deleted" else "blue"
+    return {"equal": "", "deleted": "red strike", "inserted": "bold green"}[piece.op]
 
 
 def show_probe(found: Any) -> None:

@@ -33,21 +33,25 @@ Spans = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Run:
-    """A run of text that both versions have, or only one; `figure`: it is a figure of a measure."""
+    """A run of text that both versions have, or only one; `figure`: it is a figure of a measure; `moved`: the other
+    version has it elsewhere."""
 
     op: PieceOp
     text: str
     figure: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True)
 class Part:
     """What became of one or more sentences. Of moved ones `way` says whether they left here or arrived ("away",
-    "here"), and `other` is the number of the change where their other half stands, 0 where none does."""
+    "here"), `other` is the number of the change where their other half stands, 0 where none does, and `rewritten`
+    whether they changed on the way."""
 
     runs: tuple[Run, ...]
     way: Literal["", "away", "here"] = ""
     other: int = 0
+    rewritten: bool = False
 
     def of(self, gone: PieceOp) -> Part | None:
         """One of the two sides: without what is only on the other; None where nothing is left."""
@@ -197,13 +201,15 @@ def _part(block: Block, spans: tuple[Spans, Spans], places: dict[tuple[str, tupl
     old, new = block.before[0], block.after[0]
     for piece in block.pieces:
         only_old = piece.op == "deleted"
-        runs += _runs(piece.op, piece.text, old if only_old else new, spans[0] if only_old else spans[1])
+        told = _runs(piece.op, piece.text, old if only_old else new, spans[0] if only_old else spans[1])
+        runs += (replace(run, moved=piece.moved) for run in told)
         old += len(piece.text) * (piece.op != "inserted")
         new += len(piece.text) * (piece.op != "deleted")
     if block.op != "moved" or block.partner is None:
         return Part(tuple(runs))
     left = block.pieces[0].op == "deleted"
-    return Part(tuple(runs), "away" if left else "here", places.get(("new" if left else "old", block.partner), 0))
+    other = places.get(("new" if left else "old", block.partner), 0)
+    return Part(tuple(runs), "away" if left else "here", other, block.rewritten)
 
 
 def _runs(op: PieceOp, text: str, start: int, spans: Spans) -> Iterator[Run]:

@@ -165,6 +165,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "skipped": ("相同的 {n} 字，点开查看", "{n} characters are the same; open to read"),
     "moved_away": ("移走，文字未改", "moved away, unchanged"),
     "moved_here": ("移来，文字未改", "moved here, unchanged"),
+    "moved_away_rewritten": ("移走，有改动", "moved away, with changes"),
+    "moved_here_rewritten": ("移来，有改动", "moved here, with changes"),
     "legend": ("图例", "Legend"),
     "legend_moved": ("移动", "moved"),
     # --- measures

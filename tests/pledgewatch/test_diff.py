@@ -139,6 +139,24 @@ def test_a_moved_sentence_is_marked_where_it_was_and_where_it_is(run: Operator, 
     assert f"[-~{moving}-]" in out and f"{{+~{moving}+}}" in out
 
 
+def test_a_moved_sentence_shows_what_changed_on_its_way(run: Operator, world: World, tmp_path: Path) -> None:
+    moving, *rest = LINES[1:6]
+    world.publish("moved", "云川市养老服务办法", [moving, *rest])
+    world.check()
+    world.publish("moved", "云川市养老服务办法", [*rest, moving.replace("2句话", "3句话")])
+    world.check()
+    address = world.site.url("/moved.html")
+    out = run("diff", address).out.replace("\n", "")
+    assert re.search(r"\[-~第2条[^\]]*-\]\[-2-\]\[-~句话", out), out
+    assert re.search(r"\{\+~第2条[^}]*\+\}\{\+3\+\}\{\+~句话", out), out
+    left, arrived = (block for block in run("diff", address, "--json").json["blocks"] if block["op"] == "moved")
+    assert left["rewritten"] and arrived["rewritten"]
+    assert (left["partner"], arrived["partner"]) == (arrived["after"], left["before"])
+    run("diff", address, "--html", tmp_path / "moved.html")
+    page = (tmp_path / "moved.html").read_text("utf-8")
+    assert '</span><del>2</del><span class="moved"' in page and '</span><ins>3</ins><span class="moved"' in page
+
+
 def test_a_document_with_one_version_is_told_in_words_alone(run: Operator, world: World) -> None:
     world.publish("new", "云川市养老服务方案", LINES[1:5])
     world.check()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 from stock import NOW, add_source
 from web_markup import Markup, read
@@ -14,9 +16,10 @@ from web_samples import BASE, HOSTILE, settings
 
 import pledgewatch.web
 from pledgewatch.settings import parse_settings
-from pledgewatch.web import create_app
+from pledgewatch.web import comparison, create_app
 from pledgewatch.web.words import words
 from storage.database import Database
+from storage.documents import StoredVersion, version_by_number
 from storage.sources import SourceState, save_pass
 
 PAGES = (
@@ -286,6 +289,23 @@ def test_difference_tells_what_moved_and_where_to(web: TestClient) -> None:
     )
     sentence = "补贴由区财政先行垫付，市财政按年度结算。"
     assert moved == [("移走", "2", sentence), ("移来", "1", sentence)]
+
+
+def test_difference_marks_what_changed_in_moved_text(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(conn: sa.Connection, document_id: int, number: int) -> StoredVersion | None:
+        found = version_by_number(conn, document_id, number)
+        if found is None or number != 2:
+            return found
+        text = found.document.text.replace("先行垫付，市财政按年度", "先行垫付，市财政按季度")
+        return replace(found, document=replace(found.document, text=text))
+
+    monkeypatch.setattr(comparison, "version_by_number", version)
+    html = web.get("/documents/1/diff").text
+    parts = re.findall(
+        r'<span class="moved"><span class="tag">⇅ (\S+) <a.*?</a></span>(.*?)</span>(?=<|\s*</div>)', html, re.S
+    )
+    told = [(way, re.findall(r'<(del|ins) class="own">.*?</span>(.*?)</', part)) for way, part in parts]
+    assert told == [("移走，有改动", [("del", "年")]), ("移来，有改动", [("ins", "季")])]
 
 
 @pytest.mark.parametrize("view", ["inline", "sides", "no-such-view"])
