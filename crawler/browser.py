@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Browser:
 
     def __init__(self, user_agent: str, program: str | None = None) -> None:
         self._user_agent, self._program = user_agent, program
-        self._driver: Any = None
+        self._driver: asyncio.Task[Any] | None = None  # Playwright's own process, which starts and holds Chromium
         self._chromium: Any = None
 
     async def render(self, url: str, shell: Given, ask: Ask, wait: Wait) -> tuple[str, bytes]:
@@ -132,8 +133,9 @@ class Browser:
         if program is None:
             raise RenderError("browser", 'no Chromium on the PATH; install one, or name it: [crawl] chromium = "…"')
         try:
-            self._driver = await async_playwright().start()
-            self._chromium = await self._driver.chromium.launch(
+            # A start that is cut off half way would leave the process behind: it is finished, and ended by `_end`.
+            self._driver = asyncio.create_task(async_playwright().start())
+            self._chromium = await (await asyncio.shield(self._driver)).chromium.launch(
                 executable_path=program,
                 args=_ARGUMENTS,
                 chromium_sandbox=os.geteuid() != 0,  # Chromium has none for root
@@ -160,11 +162,29 @@ class Browser:
 
     async def _end(self) -> None:
         driver, chromium, self._driver, self._chromium = self._driver, self._chromium, None, None
-        for end in (chromium and chromium.close, driver and driver.stop):
+        for end in (chromium and chromium.close, driver and partial(_stop, driver)):
             if end:
                 with suppress(Exception):  # what is dead already fails in many ways
                     async with asyncio.timeout(_END_SECONDS):
                         await end()
+
+
+async def _stop(driver: asyncio.Task[Any]) -> None:
+    """End a driver, even one that is still starting; where it starts too slowly to be waited for, as soon as it has."""
+    try:
+        await (await asyncio.shield(driver)).stop()
+    except asyncio.CancelledError:
+        driver.add_done_callback(_stop_later)
+        raise
+
+
+def _stop_later(driver: asyncio.Task[Any]) -> None:
+    if not driver.cancelled() and driver.exception() is None:
+        _ENDING.add(task := asyncio.ensure_future(driver.result().stop()))
+        task.add_done_callback(_ENDING.discard)
+
+
+_ENDING: set[asyncio.Future[None]] = set()  # a task that nobody holds may be lost
 
 
 @dataclass

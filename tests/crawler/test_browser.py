@@ -18,6 +18,7 @@ import pytest
 from servers import Asked, Authority, Reply, Site
 from world import World
 
+from crawler.browser import Browser, Given, Wait
 from crawler.fetch import CrawlPolicy, Fetch, Fetcher
 from storage.records import Capture
 
@@ -272,17 +273,57 @@ def test_a_browser_that_was_killed_is_started_again(site: Site) -> None:
     assert _chromium() == []
 
 
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("patience", [3.0, 0.01], ids=["waits", "goes on"])
+def test_a_start_that_is_cut_off_leaves_no_process(
+    after: float, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.browser._END_SECONDS", patience)
+    before = _drivers()
+
+    async def cut_off() -> None:
+        browser = Browser("test")
+        starting = asyncio.create_task(browser.render("http://a.test/", Given(200, {}, b""), no_part, Wait(9.0, 999)))
+        await asyncio.sleep(after)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await browser.close()
+        for _ in range(300):  # a driver that could not be waited for ends itself while the loop goes on
+            if _drivers() <= before:
+                break
+            await asyncio.sleep(0.1)
+        assert _drivers() <= before
+
+    async def no_part(asked: object) -> None:
+        return None
+
+    asyncio.run(cut_off())
+
+
+def _drivers() -> set[int]:
+    """The processes that this one has started and that still run."""
+    return {pid for pid, parent in _parents().items() if parent == os.getpid()}
+
+
 def _chromium() -> list[int]:
     """The browser processes that this process has started, through Playwright's driver."""
+    drivers = _drivers()
+    return [pid for pid, parent in _parents().items() if parent in drivers]
+
+
+def _parents() -> dict[int, int]:
+    """Each process's parent, without those that have ended and are only waited for."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
-    drivers = {pid for pid, parent in parents.items() if parent == os.getpid()}
-    return [pid for pid, parent in parents.items() if parent in drivers]
+            if state != "Z":
+                parents[int(folder.name)] = int(parent)
+    return parents
 
 
 def _kill_chromium() -> None:
