@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from monitors.quantities import Quantity
 from monitors.structure import Genre, Mode
-from monitors.tables import Entry
+from monitors.tables import Entry, year_named
 from monitors.vocabulary import alternation, any_of, words
 from storage.records import Kind
 
@@ -168,6 +168,8 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if quantity.sort == "money" and later_money and _earned_by(setting, quantity, after):
         return True
+    if _STEP.search(text[max(setting.clause[0], quantity.start - 5) : quantity.start]):
+        return True
     if quantity.sort == "percent" and (_INSTALMENT.match(after) or (setting.carried and _RAISES.match(after))):
         return True
     if quantity.sort in ("count", "percent", "times") and later_money:
@@ -177,12 +179,14 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
 
 # A band of costs, of which a share is paid: 1万元至5万元部分; 2万元以内的按65%; 起付线至3万元的费用.
 _BAND = re.compile(
-    r"(?:\([^()]{1,9}\))?(?:以[上下内])?(?:的?部分|的?(?:医疗|住院|门诊|合规|政策范围内)*费用"
+    r"(?:\([^()]{1,9}\))?(?:以[上下内])?(?:至[^,。;\d]{2,12})?(?:的?部分|的?(?:医疗|住院|门诊|合规|政策范围内)*费用"
+    r"|(?:\([^()]{1,9}\))?(?:以[上下内])?的,?(?:每[一-鿿]|一次性|给予|最高|按)*(?:补贴|奖励|补助|救助|资助)[^,。;\d]{0,6}\d"
     r"|(?:以[上下内])?(?:\([^()]{1,9}\))?[\d.]+%|(?:的,?|(?<=以[上下内]),?)(?:报销|救助|补偿|支付)?(?:比例)?按?[一-鿿]{0,6}[\d.]+%)"
 )
 _INSTALMENT = re.compile(r"(?:[、和][\d.]+%)*的?比例(?:分[一-鿿]{1,3}年?)?(?:拨付|到位|兑现)")
+_STEP = re.compile(r"每(?:增加|新增|满|超过?|达到?|提高|降低)$")  # 每增加500人增配1人
 _RAISES = re.compile(r"的,?[^,。;\d]{0,10}(?:提高|增加|上浮|降低)")
-_SIZE_OF = re.compile(r"(?:收入|产值|营收|投资|销售额|纳税|税收|出口额|交易额|资产|合同额)[^,。;]{0,16}$")
+_SIZE_OF = re.compile(r"(?:收入|产值|营收|投资|纳税|税收|资产|(?<![限金余])额)[^,。;]{0,24}$")
 _DESCRIBED = re.compile(r"(?:以上|以下)?的[一-鿿“”]{2,16}\d")
 _EARNER = re.compile(
     r"(?:[、和及][\d.]+[万亿]*元)*(?:\(含\))?(?:以上)?的[^,。;]{0,20},?[^,。;]{0,12}(?:给予|奖励|补助|补贴|资助)"
@@ -244,8 +248,14 @@ def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
 _RATE_OF = re.compile(  # 参保缴费率, 低收费开放率: rates about paying, and nothing to pay
     _CONTRIBUTION.pattern + r"[一-鿿]{0,8}?(?<!费)(?:率|占比|比重)[^,。;]{0,8}$|缴费率[^,。;]{0,8}$"
 )
+_NEXT = re.compile(r"[、,;]")
+_PAID_IN_HEAD = re.compile(  # 起付标准:在职职工200元,退休人员150元
+    _CONTRIBUTION.pattern + r"[一-鿿]{0,4}(?:分别)?[为是]?:[^。;:%]{0,40}$"
+)
 # What people bear is what a fund pays a share of: 起付标准以上部分按60%支付; 个人自付费用救助60%.
-_COVERED = re.compile(r"(?:部分|费用|以[上下内]|之后|后)[^,。;]{0,12}?(?:按照?|救助|支付|补偿|赔付|承担)[^,。;]{0,10}$")
+_COVERED = re.compile(
+    r"(?:部分|费用|以[上下内]|之后|后)[^,。;]{0,12}?(?:按照?|救助|支付|补偿|赔付|(?:基金|财政|保险)[^,。;]{0,6}承担)[^,。;]{0,10}$"
+)
 _PAID_BACK = re.compile(
     r"(?:[、和及][\d.]+%)*的?(?:比例|标准)?(?:给予|予以|进行|实施)?[一-鿿]{0,2}(?:救助|补偿|返还|赔付)"
 )
@@ -256,10 +266,12 @@ def is_contribution(setting: Setting, quantity: Quantity) -> bool:
     if quantity.sort not in ("money", "percent"):
         return False
     before = setting.text[max(setting.clause[0], quantity.start - 40) : quantity.number]
-    after = setting.text[quantity.end : min(setting.clause[1], quantity.end + 12)]
+    after = _NEXT.split(setting.text[quantity.end : min(setting.clause[1], quantity.end + 12)])[0]
     near = before + setting.text[quantity.number : quantity.end] + after
-    if not _CONTRIBUTION.search(near) or _RELIEF.search(near):
+    if _RELIEF.search(near):
         return False
+    if not _CONTRIBUTION.search(near):
+        return bool(_PAID_IN_HEAD.search(setting.text, max(setting.sentence[0], quantity.start - 60), quantity.start))
     if quantity.sort == "money":
         return True
     return not (_COVERED.search(before) or _PAID_BACK.match(after) or _RATE_OF.search(before))
@@ -408,6 +420,10 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     return False
 
 
+_NO_GRANT = re.compile(
+    r"收入|消费|支出|成本|价|费|工资|产值|筹资|投资|投入|资金|注册|营收|金额|预算|人均|总额|额度|资产|税"
+)
+_PRICED = re.compile(r"收入|消费|支出|成本|价格|工资|产值|筹资|投资|投入|注册|营收|预算|收费|缴费|资产|罚|税")
 _RATED_STANDARD = re.compile(r"(?:拨款|经费|补|保障|资助|照料|养育|供养)[一-鿿]{0,6}标准[^,。;]{0,24}$")
 _ONLY_RATES = re.compile(r"(?:每[一-鿿])*")  # 每床每月100元, and no word more: hardly anything else than a grant
 
@@ -440,7 +456,10 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
         return True
     if setting.genre == "rule" and quantity.bound == "<=" and re.search(r"支付[^,。;]{0,4}$", own):
         return True
-    if quantity.unit.count("/") > 1 and _RATED_STANDARD.search(own) and setting.genre != "report":
+    rates = quantity.unit.count("/")
+    if rates > 1 and setting.genre != "report" and (_RATED_STANDARD.search(own) or not _NO_GRANT.search(own)):
+        return True
+    if setting.genre == "rule" and ":" in sentence_before and not (_PRICED.search(sentence_before) or is_total(own)):
         return True
     carried = _SUBSIDY.search(sentence_before) or _STANDARD.search(sentence_before)
     if "/" in quantity.unit:
@@ -484,11 +503,13 @@ def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | Non
     """
     quantity, head, labels = entry.quantity, entry.head, "".join(entry.labels)
     named = head + labels + entry.caption
-    found = re.search(r"20\d\d", head)
-    column_year = int(found[0]) if found else None
+    column_year = year_named(head)
+    ahead = entry.planned_year and entry.planned_year > (year or entry.planned_year - 1)
     paid_in = _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels)
     if paid_in and not (quantity.sort == "percent" and _RATE_OF.search(labels + head)):
         return None, None
+    if ahead and not column_year and re.search(r"^(?:合计|累计|总计|小计|[一二三四五]年)|年均|增速|增长|增幅", head):
+        return "target", entry.planned_year
     if re.search(r"增幅|增长|涨幅|增速|提高幅度", head):
         return ("target" if mode == "ahead" else "progress"), column_year
     granted = quantity.sort != "count" and (_SUBSIDY.search(named) or _STANDARD.search(named))
@@ -516,6 +537,8 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
         and _BUDGETED.search(setting.text[setting.clause[0] : quantity.start])
         and not re.search(r"力争|计划|目标|拟|争取", before)
     ):
+        return "progress"
+    if quantity.sort == "money" and _PROJECT_COST.search(before):
         return "progress"
     if (
         setting.genre == "rule"
@@ -548,6 +571,10 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     return _default(setting, quantity, own)
 
 
+_PROJECT_COST = re.compile(  # the cost of a project and its parts, which nobody promises
+    r"(?<!计划)(?<!规划)(?:总投资|总投入|投资概算|投资估算)(?:额|约|达|为)*[\d.]+[万亿]*元(?:[,;:](?:其中)?[^。;;]{0,40}[\d.]+[万亿]*元){0,4}$"
+    r"|(?<!计划)(?<!规划)(?<!完成)(?:总投资|投资概算|投资估算)[^。,;]{0,4}$"
+)
 _ALREADY = re.compile(
     r"[一-鿿]{0,12}(?:(?<!早)已|均已|已经)(?:[全提按]|完成|建成|投[入用]|开工|竣工|启用|启动|落实|实施|运行|投产)"
 )

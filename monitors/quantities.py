@@ -254,7 +254,7 @@ _EACH = re.compile(
     rf"|一)(?P<counted>{alternation(_THINGS + _EVENTS)})"
     rf"|每一?(?P<each>{alternation(_THINGS + _EVENTS + _TIMES)}"
     rf"|(?![满达超增减降升隔逢过提上下有多少新再])[一-鿿]{{1,2}}(?=\d|$))(?![升度]|加班)"
-    rf"|单(?P<single>[次个家户台笔人])(?![^,。;]{{0,20}}总额)"
+    rf"|单(?P<single>[次个家户台笔人站店床])(?![^,。;]{{0,20}}总额)"
     rf"(?=[^,。;\d总累]{{0,12}}(?:金额|额度|限额|最高|不超过|不得超过|救助|补助|补贴|奖励))"
     rf"|(?P<year>(?:[1一]个?(?:自然)?年内(?=累计|合计|最高|最多|不超过|[^,。;|]{{0,6}}限额)"
     rf"|全?年(?=最高|最多|累计[^,。;\d]{{0,6}}(?:最高|不超过|不得超过|限额))"
@@ -795,7 +795,7 @@ def ordered_rates(per: list[str]) -> list[str]:
 
 _PAID = re.compile(r"\d[万亿]?元")
 # The parts of a rate, by who pays them: 每张1万元,其中省级补助6000元.
-_BY_PAYER = re.compile(r"(?:其中)?[:,]?(?:中央|省|市|县|区|上级|本级)[一-鿿]{0,3}?(?:补助|承担|负担|配套|安排)")
+_BY_PAYER = re.compile(r"(?:其中)?[:,]?(?:中央|省|市|县|区|上级|本级|财政)[一-鿿]{0,3}?(?:补助|承担|负担|配套|安排)")
 _CAPS = re.compile(r"最高|不超过|不得超过|上限|封顶|最多")
 _ADDS = re.compile(r"再|另|增加|加发|增发|最高|不超过|上限|封顶|不得超过")
 
@@ -807,7 +807,7 @@ _ANOTHER_ORDER = 1000  # an amount so many times the one before is a sum, no tie
 def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     """Whether an amount takes the rate of the one before: a further tier, a cap on it, or an addition to it."""
     if linked:
-        return True
+        return not _caps_sum(text, token, before)
     between = text[before.end : token.start]
     if token.previous is not None:
         between = re.sub(r"[由从][^由从]*$", "", between)

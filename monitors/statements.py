@@ -25,6 +25,7 @@ from monitors.structure import (
     paragraphs,
     responsibilities,
     sentence_span,
+    split_bodies,
 )
 from storage.records import Figure, Kind, Measure
 
@@ -41,6 +42,7 @@ class _Reading:
     starts: tuple[int, ...]
     responsibilities: tuple[Responsibility, ...]
     deadlines: dict[int, tuple[Deadline, ...]]
+    limits: dict[int, date]  # of rows of tables with a column of time limits, by where they start
 
     def paragraph_at(self, position: int) -> Paragraph:
         return self.paragraphs[max(0, bisect_right(self.starts, position) - 1)]
@@ -73,6 +75,8 @@ def _read(source: str, title: str, published_on: date | None) -> _Reading:
     normal = normalise(source)
     year = published_on.year if published_on else _year_of(title) or _year_of(normal.text[:1500])
     found = paragraphs(normal.text, year) or (Paragraph(0, len(normal.text), 9),)
+    bodies, limits = _duties_of_rows(normal.text, found, year)
+    closed = tuple(_as_printed(source, normal, item) for item in responsibilities(normal.text, found))
     return _Reading(
         source,
         normal,
@@ -80,9 +84,23 @@ def _read(source: str, title: str, published_on: date | None) -> _Reading:
         year,
         found,
         tuple(p.start for p in found),
-        tuple(_as_printed(source, normal, item) for item in responsibilities(normal.text, found)),
+        tuple(sorted((*closed, *bodies), key=lambda item: item.end)) if bodies else closed,
         {},
+        limits,
     )
+
+
+def _duties_of_rows(
+    text: str, found: tuple[Paragraph, ...], year: int | None
+) -> tuple[list[Responsibility], dict[int, date]]:
+    """Who answers for the rows of tables, and until when, where columns of their own say so."""
+    bodies, limits = [], {}
+    for (start, end), names, limit in tables.duties(text, found) if "|" in text else ():
+        if split := split_bodies(names):
+            bodies.append(Responsibility(start, end, split))
+        if limit and (said := deadlines(limit + "前", Paragraph(0, len(limit) + 1, TEXT_LEVEL), year)) and said[-1].day:
+            limits[start] = said[-1].day
+    return bodies, limits
 
 
 def _genre(title: str, text: str) -> Genre:
@@ -351,6 +369,9 @@ def _deadline(reading: _Reading, paragraph: Paragraph, quantity: Quantity) -> da
     said = _last_said(reading, paragraph, quantity)
     if said:
         return said.day
+    row = reading.paragraph_at(quantity.number).start
+    if row in reading.limits:
+        return reading.limits[row]
     return date(paragraph.year, 12, 31) if paragraph.year and paragraph.mode != "back" else None
 
 
@@ -397,6 +418,8 @@ def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Sta
             else entry.quantity.bound
         )
         day = date(year or paragraph.year or 0, 12, 31) if kind == "target" and (year or paragraph.year) else None
+        if kind == "target" and not year:
+            day = reading.limits.get(paragraph.start, day)
         yield _Statement(
             kind,
             entry.subject or subjects.UNNAMED,

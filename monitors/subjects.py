@@ -28,8 +28,8 @@ _LEAD = re.compile(
 )
 _TAIL = re.compile(
     r"(?:达到?|为|是|(?<!公)共计?|总计|合计|累计|(?<![节签预])约|(?<!附)近|超过?|(?<![国所公私])有|等|实现"
-    r"|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高"
-    r"|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|(?<!平)均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月"
+    r"|提高|提升|保持|稳定|控制|(?<!存)在|到|(?<!甚)至|(?<!相)应当?|须|需|不低于|不少于|不超过|不小于|不高于|最高"
+    r"|最低|至少|分别|了|已|原则上|增加到|上升|下降|力争|(?<![平生人户])均|可|不得|将|确保|基本|各|给予|按|人均|每人|每月"
     r"|每年|突破|高于|低于|增加|逐步|要|于|按照|(?<!可)以|由|从|拟|计划|△|、|:|的|完成|各类?共|达成|"
     r"(?<!共)和|(?<![惠普涉波])及|(?<!参)与|逾|现有|拥有|接近|仅|只|再|另|下调|上调|调整|降低|降|升"
     r"|(?<!新)增|提|扩大|就|(?<!比)较)$"
@@ -166,7 +166,10 @@ def subject_of_count(
     before = tidy(_without_previous(printed, quantity))
     if _SIZE_ALONE.fullmatch(text[quantity.tail : min(clause[1], ceiling)]):
         ceiling = clause[1]
-    after = "" if _AS_STANDARD.match(text, quantity.end) else _following(text[quantity.tail : min(clause[1], ceiling)])
+    standard = _AS_STANDARD.match(text, quantity.end)
+    behind = standard.end() if standard else quantity.tail
+    measured = standard and (_MEASURED_NOUN.search(before) or ceiling - behind < 5)
+    after = "" if measured else _following(text[behind : min(clause[1], ceiling)])
     if quantity.sort == "money":
         return _shorten(_strip_verb(before) + after) or _fallback(text, clause)
     if after and len(_strip_verb(before)) > 2 and _DOING_TO_IT.search(after) and not _ENDS_IN_VERB.search(before):
@@ -178,10 +181,28 @@ def subject_of_count(
     if left > clause[0] and printed[:1] in "、和及与" and 0 < len(before) <= 5 and last:
         return _shared_head(last, before)
     named = _strip_verb(before)
+    if printed.startswith("(") and last and (kind := tidy(printed.lstrip("("))) and len(kind) <= 4:
+        return _shorten(kind + last)
     part = printed.startswith("其中") and len(named) <= 6
     if len(named) < 2 or part or _GENERIC.match(named):
         named = _with_context(text, clause[0], named, last, after, floor)
-    return _shorten(named) or _fallback(text, clause)
+    return _shorten(_under_head(text, clause, named)) or _fallback(text, clause)
+
+
+_MEASURED = re.compile(
+    r"(?:^|[。;:,\n|])(?P<head>[一-鿿]{2,16}?(?:面积|率|占比|比例|数量|人数|规模|时长|次数|数|量))(?:分别)?(?:为|是)?:$"
+)
+
+
+def _under_head(text: str, clause: tuple[int, int], named: str) -> str:
+    """A short name with what the head of its list measures: 生均面积:小学6平方米,初中8平方米 → 小学生均面积."""
+    if len(named) > 8:
+        return named
+    at = text.rfind(":", max(0, clause[0] - 40), clause[0])
+    if at < 0 or any(mark in text[at : clause[0]] for mark in "。;\n"):
+        return named
+    found = _MEASURED.search(text[max(0, at - 20) : at + 1])
+    return named + found["head"] if found and not named.endswith(found["head"]) else named
 
 
 def _without_previous(printed: str, quantity: Quantity) -> str:
@@ -190,6 +211,8 @@ def _without_previous(printed: str, quantity: Quantity) -> str:
 
 
 def _following(after: str) -> str:
+    if after.startswith("(") and re.match(r"\([一-鿿]{1,6}$", after):  # 28家(公办12家: a note that counts its parts
+        return ""
     bound = _BOUND_BEHIND.match(after)
     after = after[bound.end() :] if bound else after
     if not after or after[0] in "、和及与" or after.startswith("以及"):  # the next of a list begins
@@ -202,6 +225,7 @@ _BOUND_BEHIND = re.compile(r"(?:\((?:含[^()]*|[一-鿿])\))?(?:以上|以下|�
 _NEXT_OF_LIST = re.compile(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)")
 
 
+_MEASURED_NOUN = re.compile(r"(?:面积|用地|率|比例|时间|时长|人数|次数|数量|容积|宽度|高度|长度)$")
 _SIZE_ALONE = re.compile(r"(?:年|总)?(?:产值|营收|营业收入|投资|收入|投资额|交易额)?")  # 10个产值超10亿元的园区
 _AS_STANDARD = re.compile(r"的(?:标准|要求|比例|规模)|[或和及]")  # 建筑面积不低于0.1平方米的标准配建
 _DOING_TO_IT = re.compile(r"^[一-鿿]{0,4}(?:建设|改造|创建|提升|发展|升级|工作|运行|运营)$")
@@ -255,16 +279,24 @@ _NEWLY = re.compile(r"新增|新建|新改建|改扩建|改建|扩建|改造提�
 _PLACE = re.compile(r"(?:乡镇|街道|社区|园区|小区|自然村|行政村|[县区市镇乡村户])$")
 
 
+_SORTS = re.compile(r"公办民营|公建民营|公办|民办|国有|民营|城市|农村|城镇|乡村|[省市区县乡村镇]级|国家级")
+_DISTINCTION = re.compile(r"示范|试点|样板|标杆|星级|特色|重点|龙头|先进|优秀|精品|智慧")
+
+
 def _shared_head(last: str, item: str) -> str:
     """示范基地(区) and 企业 → 示范企业: the head that the first item of a list shares with the next."""
     if re.fullmatch(r"[国省市区县州]家?级", item):
         return re.sub(r"[国省市区县州]家?级", item, last, count=1)
     bare = re.sub(r"\([^()]*\)$", "", last)
+    if (other := _SORTS.match(bare)) and _SORTS.fullmatch(item):
+        return item + bare[other.end() :]
     if (place := _PLACE.search(bare)) and _PLACE.search(item):
         return bare[: place.start()] + item
     if _ENDS_IN_VERB.search(item):
         return last + item
     if len(item) > 2:
+        return (lead[0] if (lead := _NEWLY.match(last)) else "") + item
+    if not _DISTINCTION.search(bare):
         return (lead[0] if (lead := _NEWLY.match(last)) else "") + item
     keep = bare[: -len(item)] if len(item) <= 3 and len(bare) > len(item) + 1 else bare[:-2]
     return keep + item
@@ -311,7 +343,7 @@ def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floo
         or re.match(r"^(?:四|三|五|二)?[一-鿿]{0,5}以上在?[一-鿿]{0,4}占比", before)
     ):
         before = _with_context(text, clause[0], before, last, "", floor)
-    return _shorten(before) or _fallback(text, clause)
+    return _shorten(_under_head(text, clause, before)) or _fallback(text, clause)
 
 
 def distributed(text: str, clause: tuple[int, int], quantities: list[Quantity]) -> list[str] | None:
@@ -333,6 +365,10 @@ def _common_tail(parts: list[str]) -> str:
     """What the last of several names of one length says for all: 污水处理率 of 县城、乡镇污水处理率."""
     if all(part.endswith("级") for part in parts[:-1]) and (level := re.match(r"[一-鿿]{1,3}级", parts[-1])):
         return parts[-1][level.end() :]
+    for size in (2, 1):  # 公交车、出租车新能源比例: what follows the end that the names share
+        at = parts[-1].rfind(parts[0][-size:])
+        if at > 0 and len(parts[0]) > size and at + size < len(parts[-1]):
+            return parts[-1][at + size :]
     found = re.search(
         r"[一-鿿]{0,2}(?:率|占比|比例|比重|人数|数量|面积|增长|下降|标准|收入|支出|增速|产值|产量|总量|寿命)$",
         parts[-1],
@@ -360,7 +396,7 @@ _BOUNDED = re.compile(  # a number that tells a group from its like: 80至89周�
     r"(?:(?<=岁)|(?<=岁\(含\))|[一-鿿%]{1,2}(?=及?以[上下]))(?:\(含[^()]{0,6}\))?(?:及?以[上下])?"
 )
 _LIST_TAIL = (
-    r"(?:[、和及或至~-]{0,2}\d[\d.]{0,12}"
+    r"(?:[、和及或至~-]{0,2}(?:最高|不超过)?\d[\d.]{0,12}"
     r"[元万亿%/人月年日张床个户家所次亩名位餐台辆套件项吨间处例起株头]{0,8}){0,8}"
 )
 _OF = re.compile(_LIST_TAIL + rf"的?(?P<noun>(?!、)[^,。;:的\d]{{0,16}}?{_NOUN}(?:{_NOUN}|标准|资金|金|款|费)*)")
@@ -373,7 +409,8 @@ _LATER = re.compile(
     + _NOUN
     + ")"
 )
-_RATE_WORDS = re.compile(r"每[一-鿿](?:每[一-鿿])?|人均")
+_RATE = r"每(?:平方米|立方米|平方公里|千瓦时|公里|小时|学[年期]|季度|年度|人次|床[位日]|[一-鿿])"
+_RATE_WORDS = re.compile(rf"{_RATE}(?:{_RATE})?|人均")
 _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助)?标准$")
 _CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
@@ -432,7 +469,8 @@ def subject_of_benefit(
         return _shorten((_case(text, quantity, sentence) or "") + meal[0])
     topic = topic or heading or (last if names_benefit(last) and not named.endswith("限额") else "")
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
-    named = label + topic or named or last or _share_named(text, quantity, clause, sentence)
+    share = _share_named(text, quantity, clause, sentence)
+    named = label + topic if topic else (named if _NAMES.search(named) else named + share if named else last or share)
     return _shorten(named) or _fallback(text, clause)
 
 

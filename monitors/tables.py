@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from monitors.numerals import MULTIPLIERS, round_value
+from monitors.numerals import MULTIPLIERS, chinese_number, round_value
 from monitors.quantities import Quantity, base_named, ordered_rates, rates_named, sort_of_unit
 from monitors.structure import Paragraph
 from monitors.vocabulary import alternation, canonical_units, measure_words, words
@@ -44,15 +44,19 @@ _BOUNDS: dict[str, Bound] = {
 }
 _UNIT = re.compile(r"(?:单位:?|[(:])(?P<unit>[^()|:。;]{1,14}?)(?=\)|$|\||。)")
 _LABEL_UNIT = re.compile(r"\((?P<unit>[^()]{1,14})\)[*△□]?$")  # a row's unit, behind its name: 参保率(%)
-_NUMBERING = re.compile(r"序号|属性|编号|备注|说明|文件|依据|电话|日期|时间$")
+_BODIES = re.compile(r"(?:责任|牵头|配合|实施|主管|落实)(?:单位|部门|主体)")
+_TIME_LIMIT = re.compile(r"(?:完成|办结)?(?:时限|期限)|(?:完成|预计)时间")
+_NUMBERING = re.compile(rf"序号|属性|编号|备注|说明|文件|依据|电话|日期|时间$|{_BODIES.pattern}|{_TIME_LIMIT.pattern}")
 _GENERIC_HEAD = re.compile(
     r"^(?:标准|金额|数量|数值|计划数?|任务数?|补贴标准|补助标准|保障标准|小计|合计"
     r"|(?:到|至)?(?:20\d\d年?|“?[一二三四五六七八九十]{1,3}五”?)?(?:期?[底末])?(?:预期|规划|实际)?"
     r"(?:目标|基期|基数|基准|现状|完成|实际|达到|预期|规划|计划|指标)?(?:值|数|情况)?)?$"
 )
-_YEAR_ALONE = re.compile(r"20\d\d年?(?:底|末)?")
+_YEAR_ALONE = re.compile(r"20\d\d年?(?:底|末)?|“?[一二三四五六七八九十]{1,3}五”?期?末")
 _CLASS = re.compile(r"(?:指标)?(?:类别|分类|领域|大类|维度|类型|方面)")
-_NO_ROW = re.compile(r"^(?:序号|\d{1,3}|[一二三四五六七八九十]{1,3}|\([一二三四五六七八九十]{1,3}\)|[□、.]*)$")
+_NO_ROW = re.compile(
+    r"^(?:-+|/|无|不[设限][一-鿿]{0,2}|序号|\d{1,3}|[一二三四五六七八九十]{1,3}|\([一二三四五六七八九十]{1,3}\)|[□、.]*)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Entry:
     head: str
     caption: str
     row: tuple[int, int]
+    planned_year: int | None = None  # the last of the years that the table's columns name, if there are several
     reported: bool = False  # its column is a bare year beside columns of targets: what stood then
 
     @property
@@ -121,6 +126,25 @@ def read_tables(text: str, paragraphs: Sequence[Paragraph], quantities: Sequence
             yield from _table(text, _grid(text, lines), caption, _within(by_start, lines[0][0], lines[-1][1]))
 
 
+def duties(text: str, paragraphs: Sequence[Paragraph]) -> Iterator[tuple[tuple[int, int], str, str]]:
+    """Rows of tables that have a column of responsible bodies or of time limits: span, bodies and limit in words."""
+    heads: list[str] = []
+    for paragraph in paragraphs:
+        if not is_row(text, paragraph.start, paragraph.end):
+            heads = []
+            continue
+        cells = _grid(text, [(paragraph.start, paragraph.end)])
+        if not cells:
+            continue
+        row = [cell.words for cell in cells[0]]
+        if any(_BODIES.fullmatch(word) or _TIME_LIMIT.fullmatch(word) for word in row):
+            heads = row
+        elif heads:
+            bodies = "、".join(word for head, word in zip(heads, row, strict=False) if _BODIES.fullmatch(head))
+            limit = next((word for head, word in zip(heads, row, strict=False) if _TIME_LIMIT.fullmatch(head)), "")
+            yield (paragraph.start, paragraph.end), bodies, limit
+
+
 def _caption_line(text: str, paragraph: Paragraph) -> str:
     return text[max(paragraph.start, paragraph.end - 70) : paragraph.end]
 
@@ -158,6 +182,8 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: Sequence
     units = next((c for c, name in enumerate(names) if re.fullmatch(r"(?:计量)?单位", name)), None)
     planned = any(re.search(r"目标|计划|任务", name) for name in names)
     base = _base_year(names)
+    years = [year for name in names if (year := year_named(name))]
+    planned_year = max(years) if len(set(years)) > 1 else None
     # Beside a column of indicators, one of their classes (基本保障, 服务供给) names none of them.
     classes = (
         {i for i, name in enumerate(names) if _CLASS.fullmatch(name)} if any("指标" in n for n in names) else set()
@@ -180,12 +206,24 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: Sequence
             ):
                 placed = tuple(label for label in labels if label != cell.words)[:4]
                 reported = (planned and bool(_YEAR_ALONE.fullmatch(names[i]))) or i == base
-                yield Entry(quantity, placed, names[i], caption, (row[0].start, row[-1].end), reported)
+                yield Entry(quantity, placed, names[i], caption, (row[0].start, row[-1].end), planned_year, reported)
+
+
+_PLAN_PERIOD = re.compile(r"([一二三四五六七八九十]{1,3})五(?:”|期|末|时)")
+
+
+def year_named(head: str) -> int | None:
+    """The year that a column stands for, also as the end of a planning period (“十五五”目标 → 2030)."""
+    if found := re.search(r"20\d\d", head):
+        return int(found[0])
+    period = _PLAN_PERIOD.search(head)
+    number = chinese_number(period[1]) if period else None
+    return 2025 + 5 * (number - 14) if number and 10 <= number <= 30 else None
 
 
 def _base_year(names: list[str]) -> int | None:
     """The column of the year that a plan starts from: the first of two years that lie a planning period apart."""
-    years = sorted((int(found[0][:4]), i) for i, name in enumerate(names) if (found := _YEAR_ALONE.match(name)))
+    years = sorted((year, i) for i, name in enumerate(names) if _YEAR_ALONE.match(name) and (year := year_named(name)))
     apart = len(years) > 1 and years[1][0] - years[0][0] >= 3 and "目标" not in names[years[0][1]]
     return years[0][1] if apart else None
 
@@ -206,6 +244,9 @@ def _labels(cell: Cell, head: str, quantities: Sequence[Quantity]) -> bool:
     return not _within(quantities, cell.start, cell.end) and len(cell.words) <= 40
 
 
+_GROWTH = re.compile(r"年均(?:增速|增长率?|增幅)|增速|增长率")
+
+
 def _cell_quantities(
     text: str,
     cell: Cell,
@@ -222,7 +263,8 @@ def _cell_quantities(
         yield from (_with_rate_of(q, head + caption) for q in own)
         return
     found = _BARE.fullmatch(cell.printed)
-    unit = _unit(row_unit) or _label_unit(labels) or _head_unit(head) or _head_unit(caption)
+    unit = (1.0, "%") if found and _GROWTH.search(head) and "%" not in row_unit else _unit(row_unit)
+    unit = unit or _label_unit(labels) or _head_unit(head) or _head_unit(caption)
     if not found or not unit:
         return
     scale, name = unit
