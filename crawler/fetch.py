@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from scrapy import Request, Spider
-from scrapy.crawler import AsyncCrawlerRunner
+from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.logformatter import LogFormatter
 
@@ -114,10 +114,9 @@ class Fetcher:
         self._one_page = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        runner = AsyncCrawlerRunner(_settings(self.policy))
-        self._crawler = runner.create_crawler(PageSpider)
+        self._crawler = Crawler(PageSpider, _settings(self.policy))
         ready = asyncio.Event()
-        self._running = runner.crawl(self._crawler, ready=ready)
+        self._running = asyncio.create_task(self._crawler.crawl_async(ready=ready))
         opened = asyncio.create_task(ready.wait())
         await asyncio.wait({opened, self._running}, return_when=asyncio.FIRST_COMPLETED)
         opened.cancel()
@@ -353,6 +352,7 @@ def _settings(policy: CrawlPolicy) -> dict[str, Any]:
     return {
         "TWISTED_REACTOR_ENABLED": False,
         "DOWNLOAD_HANDLERS": {"http": handler, "https": handler},
+        "DOWNLOAD_HANDLERS_BASE": {},
         "DOWNLOADER_MIDDLEWARES_BASE": {},
         "SPIDER_MIDDLEWARES_BASE": {},
         "EXTENSIONS_BASE": {},
