@@ -24,6 +24,7 @@ from pledgewatch.web import api_queries, queries, regions
 from pledgewatch.web.gates import API, problem_json
 from pledgewatch.web.operations import daemon_runs
 from pledgewatch.web.site import Site, address
+from pledgewatch.web.words import OPERATIONS
 from storage.documents import DocumentState, StoredDocument, document_by_id, history, version_by_number
 from storage.errors import StorageError
 from storage.events import event_by_id
@@ -102,7 +103,7 @@ def describe(request: Request) -> Response:
         {
             "method": method.upper(),
             "path": path,
-            "words": operation["description"],
+            "words": operation["description"] if site.language == "en" else OPERATIONS[f"{method.upper()} {path}"],
             "parameters": [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"],
         }
         for path, methods in api.openapi()["paths"].items()

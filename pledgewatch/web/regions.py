@@ -226,6 +226,7 @@ def _show(request: Request, site: Site) -> Response:
         compared=[_shown(c, site) for c in compared],
         alone=alone[:ROWS],
         missing=sorted((watched | set(subject.regions)) - told),
+        feeds=sorted({(k.document.region, k.tracked_id) for k in known if k.document.region and k.tracked_id})[:ROWS],
         rows=ROWS,
     )
 

@@ -336,6 +336,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "last_sent": ("最近送达", "Last sent"),
     "oldest_open": ("最早未发", "Oldest unsent"),
     "no_deliveries": ("还没有消息。", "No messages yet."),
+    "killed_text": ("进程若在发送途中被强行终止，相应渠道最多停发三分钟，以免重复发送。",
+        "Where a process was killed while it sent, its channels wait up to three minutes, so as not to send twice."),
     "sum": ("合计", "Total"),
     # --- problems
     "not_found": ("页面不存在", "No such page"),
@@ -409,3 +411,24 @@ def event_types(language: str) -> Mapping[str, str]:
 def weekday(number: int, language: str) -> str:
     """The name of a day of the week; Monday is 0."""
     return f"{_WEEKDAYS[1][number]}" if language == "en" else f"周{_WEEKDAYS[0][number]}"
+
+
+#: What the API's operations give, in Chinese; their English words are their descriptions in OpenAPI.
+OPERATIONS = {
+    "GET /events": "变动记录，最新的在前；给出 since 时为其后新增的，最早的在前。",
+    "GET /events/{id}": "一条变动。",
+    "GET /documents": "文件，最近发现的在前。",
+    "GET /search": "正文、标题、文号或发布机构含有全部词语的文件，最近发现的在前；一页可能少于 limit 条而仍有 next。",
+    "GET /documents/{id}": "一份文件及其最新版本的信息。",
+    "GET /documents/{id}/versions": "一份文件的各个版本，最早的在前。",
+    "GET /documents/{id}/versions/{number}": "文件的一个版本：正文和其中的指标。",
+    "GET /documents/{id}/diff": "两个版本之间的差异。",
+    "GET /measures": "跟踪的指标，及现行文件中的说法。",
+    "GET /measures/{id}": "一项跟踪的指标，及现行文件中的说法。",
+    "GET /subjects": "多个地区共有的主题，涉及地区最多的在前。",
+    "GET /comparison": "各地区关于同一主题的说法，限于可以比较的部分。",
+    "GET /sources": "监测的来源及其状况。",
+    "POST /sources/{id}/pass": "立即读取一个来源。需要登录时，须用管理人员的令牌。",
+    "GET /deliveries": "已送达、待发和未能送达的消息，最早的在前。供管理人员使用。",
+    "GET /subscribers": "谁订阅了什么；只列渠道种类，不列地址。供管理人员使用。",
+}

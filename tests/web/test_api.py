@@ -23,6 +23,7 @@ from web_samples import BASE, settings
 
 from pledgewatch.settings import parse_settings
 from pledgewatch.web import api_models, create_app
+from pledgewatch.web.words import OPERATIONS
 from storage.database import Database
 from storage.errors import StorageError
 from storage.events import events_since
@@ -265,3 +266,13 @@ def test_figures_are_described_as_they_are_told() -> None:
     assert list(described) == list(Figure.__slots__)
     scanned = Figure(5000, None, None, "元/张", "=", "5000元/张", 0, 7, ocr=True)
     assert api_models.Figure.model_validate(scanned.to_json()).ocr
+
+
+def test_the_page_of_the_api_speaks_the_service_s_language(web: TestClient, filled: Database) -> None:
+    api = web.get(f"{API}/openapi.json").json()["paths"]
+    assert {f"{method.upper()} {path}" for path, methods in api.items() for method in methods} == set(OPERATIONS)
+    page = web.get(API).text
+    assert all(words in page for words in OPERATIONS.values())
+    assert "The change log, the newest event first" not in page
+    english = TestClient(create_app(settings(language="en"), filled), base_url=BASE)
+    assert "The change log, the newest event first" in english.get(API).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date, datetime
 from pathlib import Path
 
@@ -109,6 +110,13 @@ def test_two_cities_side_by_side(web: TestClient) -> None:
     assert html.index("云川市") < html.index("临海区")
     assert "5500元/张" in html  # the median of 7000 and 4000
     assert 'href="/documents/2?version=1#f' in html
+
+
+def test_each_region_s_measure_can_be_followed(web: TestClient) -> None:
+    html = web.get("/regions?measure=m1").text
+    feeds = re.findall(r'href="(/feeds/events\.atom\?measure=[^"]+)">([^<]+)<', html)
+    assert feeds == [("/feeds/events.atom?measure=m4", "临海区"), ("/feeds/events.atom?measure=m1", "云川市")]
+    assert all("<feed" in web.get(address).text for address, _ in feeds)
 
 
 def test_a_watched_region_without_a_figure_is_told(web: TestClient) -> None:
