@@ -262,7 +262,10 @@ def events(
 
 
 deliveries_app = typer.Typer(
-    help="What was sent, what waits and what failed.", rich_markup_mode=None, invoke_without_command=True
+    help="What was sent, what waits and what failed. Where a process was killed while it sent, its channels wait up "
+    "to three minutes, so as not to send twice.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
 )
 app.add_typer(deliveries_app, name="deliveries")
 

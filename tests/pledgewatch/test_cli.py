@@ -18,6 +18,7 @@ from operating import Operator
 from servers import Reply
 from world import World
 
+from pledgewatch import posting
 from pledgewatch.console import app
 
 PASS_KEYS = (
@@ -86,6 +87,11 @@ def test_every_command_has_help_and_takes_a_configuration(run: Operator, words: 
     assert ended.status == 0
     assert "--config FILE" in ended.out
     assert ended.out.startswith("Usage: pledgewatch")
+
+
+def test_how_long_a_killed_process_holds_its_channels_is_told(run: Operator) -> None:
+    assert posting.LEASE_SECONDS == 3 * 60
+    assert "wait up to three minutes" in " ".join(run("deliveries", "--help", config=False).out.split())
 
 
 def test_the_contract_s_commands_are_all_there() -> None:
