@@ -271,7 +271,9 @@ def is_contribution(setting: Setting, quantity: Quantity) -> bool:
     if _RELIEF.search(near):
         return False
     if not _CONTRIBUTION.search(near):
-        return bool(_PAID_IN_HEAD.search(setting.text, max(setting.sentence[0], quantity.start - 60), quantity.start))
+        start = max(setting.sentence[0], quantity.start - 60)
+        headed = setting.text.find(":", start, quantity.start) >= 0
+        return headed and bool(_PAID_IN_HEAD.search(setting.text, start, quantity.start))
     if quantity.sort == "money":
         return True
     return not (_COVERED.search(before) or _PAID_BACK.match(after) or _RATE_OF.search(before))

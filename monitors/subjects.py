@@ -113,11 +113,15 @@ def tidy(text: str) -> str:
     text = text.strip(" ,。;:、|□△-")
     changed = True
     while changed and text:
-        shorter = _DATE_BEHIND.sub("", _TAIL.sub("", _LEAD.sub("", text))).strip(" ,。;:、|□△-")
+        shorter = _TAIL.sub("", _LEAD.sub("", text))
+        if shorter.endswith(_DATE_ENDS):
+            shorter = _DATE_BEHIND.sub("", shorter)
+        shorter = shorter.strip(" ,。;:、|□△-")
         changed, text = shorter != text, shorter
     return _balance(text)
 
 
+_DATE_ENDS = tuple("年月日底末初前来间起内期-~至到")
 _DATE_BEHIND = re.compile(rf"(?<=[一-鿿”)]){_DATE}$")
 
 

@@ -46,6 +46,7 @@ _UNIT = re.compile(r"(?:单位:?|[(:])(?P<unit>[^()|:。;]{1,14}?)(?=\)|$|\||。
 _LABEL_UNIT = re.compile(r"\((?P<unit>[^()]{1,14})\)[*△□]?$")  # a row's unit, behind its name: 参保率(%)
 _BODIES = re.compile(r"(?:责任|牵头|配合|实施|主管|落实)(?:单位|部门|主体)")
 _TIME_LIMIT = re.compile(r"(?:完成|办结)?(?:时限|期限)|(?:完成|预计)时间")
+_DUTIES = re.compile(rf"{_BODIES.pattern}|{_TIME_LIMIT.pattern}")
 _NUMBERING = re.compile(rf"序号|属性|编号|备注|说明|文件|依据|电话|日期|时间$|{_BODIES.pattern}|{_TIME_LIMIT.pattern}")
 _GENERIC_HEAD = re.compile(
     r"^(?:标准|金额|数量|数值|计划数?|任务数?|补贴标准|补助标准|保障标准|小计|合计"
@@ -132,6 +133,8 @@ def duties(text: str, paragraphs: Sequence[Paragraph]) -> Iterator[tuple[tuple[i
     for paragraph in paragraphs:
         if not is_row(text, paragraph.start, paragraph.end):
             heads = []
+            continue
+        if not heads and not _DUTIES.search(text, paragraph.start, paragraph.end):
             continue
         cells = _grid(text, [(paragraph.start, paragraph.end)])
         if not cells:
