@@ -6,9 +6,11 @@ way. `read()` sees one state of the database from beginning to end and refuses t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from storage.columns import dump_json
 from storage.errors import StorageError as StorageError
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another one before it gives up
+REST_SECONDS = 1.0  # after which a server may have ended a connection unnoticed
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -109,7 +112,9 @@ def make_engine(url: str) -> sa.Engine:
             return _sqlite_engine(parsed)
         case "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            return sa.create_engine(parsed, json_serializer=dump_json, pool_pre_ping=True)
+            engine = sa.create_engine(parsed, json_serializer=dump_json)
+            _ping_after_rest(engine)
+            return engine
         case other:
             raise StorageError(f"no database of the kind {other!r} is known, only sqlite and postgresql")
 
@@ -205,6 +210,26 @@ def _sqlite_engine(url: URL) -> sa.Engine:
     )
     _set_up_sqlite(engine)
     return engine
+
+
+def _ping_after_rest(engine: sa.Engine) -> None:
+    """Ask a connection that rested whether it still stands, else take a new one.
+
+    Before every transaction, as `pool_pre_ping` does it, the question was one of the eight round trips of a page.
+    """
+
+    def came_back(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def goes_out(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", inf) > REST_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise exc.DisconnectionError(str(error)) from error
+
+    sa.event.listen(engine, "checkin", came_back)
+    sa.event.listen(engine, "checkout", goes_out)
 
 
 def _set_up_sqlite(engine: sa.Engine) -> None:

@@ -180,3 +180,21 @@ def test_opening_twice_changes_nothing(database_url: str) -> None:
     for _ in range(2):
         with closing(open_database(database_url)) as db, db.read() as conn:
             assert migrations.revision(conn) == migrations.HEAD
+
+
+@pytest.mark.parametrize("rested", [True, False])
+def test_a_connection_that_the_server_ended_is_noticed(
+    postgresql_url: str, rested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a rest before anything is asked of it; without one, by one transaction that fails."""
+    monkeypatch.setattr("storage.database.REST_SECONDS", -1.0 if rested else 3600.0)
+    with closing(open_database(postgresql_url)) as ours, closing(open_database(postgresql_url)) as other:
+        with ours.read() as conn:
+            pid = conn.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        with other.begin() as conn:
+            conn.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        if not rested:
+            with pytest.raises(StorageError), ours.read() as conn:
+                conn.execute(sa.text("SELECT 1"))
+        with ours.read() as conn:
+            assert conn.execute(sa.text("SELECT pg_backend_pid()")).scalar_one() != pid
