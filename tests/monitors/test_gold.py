@@ -12,6 +12,7 @@ from monitors.extraction import extract
 from tests.monitors.scoring import agreement, f1
 
 OPEN = Path(__file__).resolve().parents[1] / "data" / "gold"
+DEVELOPED = OPEN.parent / "developed"
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 COMMITMENTS = {"target", "subsidy"}
 
@@ -62,6 +63,10 @@ def _check(pairs: list[tuple[Path, Path]]) -> None:
 
 def test_our_own_documents() -> None:
     _check(_pairs(OPEN, [OPEN]))
+
+
+def test_documents_by_a_stranger() -> None:
+    _check(_pairs(DEVELOPED, [DEVELOPED]))
 
 
 @pytest.mark.shared
