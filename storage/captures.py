@@ -168,11 +168,6 @@ def page_by_url(conn: sa.Connection, url: str) -> Page | None:
     return _page(row) if row else None
 
 
-def attach_page(conn: sa.Connection, page_id: int, document_id: int) -> None:
-    """Say that the page shows this document."""
-    conn.execute(pages.update().where(pages.c.id == page_id).values(document_id=document_id))
-
-
 def lock_page(conn: sa.Connection, page_id: int) -> Page:
     """The page as it is now, kept from other workers until the transaction ends."""
     return _page(conn.execute(_PAGES.where(pages.c.id == page_id).with_for_update()).one())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
@@ -80,7 +81,7 @@ def add_document(
     doc = given.document
     keys = identity_keys(url, doc.doc_number, doc.publisher, doc.index_number)
     id = documents.create_document(conn, keys, source="mzj", url=url, document=doc, region=region, now=NOW)
-    captures.attach_page(conn, page.id, id)
+    captures.settle(conn, page.id, id, sha256(url.encode()).hexdigest())
     return documents.add_version(conn, id, given, capture_id=capture_id, now=NOW)
 
 

@@ -148,11 +148,10 @@ def store(
     if known is None:
         keys = identity_keys(url, doc.doc_number, doc.publisher, doc.index_number)
         known = documents.create_document(conn, keys, source=source, url=url, document=doc, region=region, now=at)
-    captures.attach_page(conn, page.id, known)
-    for id_ in files.values():
+    for id_ in (taken, *files.values()):
         stored = captures.capture_by_id(conn, id_)
-        assert stored is not None
-        captures.attach_page(conn, stored.page_id, known)
+        assert stored is not None and stored.sha256 is not None
+        captures.settle(conn, stored.page_id, known, stored.sha256)
     reading = Reading(doc, measures, "r1", f"{doc.text}{doc.title}", files)
     return documents.add_version(conn, known, reading, capture_id=taken, now=at)
 

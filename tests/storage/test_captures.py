@@ -205,7 +205,7 @@ def test_a_document_is_read_at_one_of_its_addresses(database: Database) -> None:
         add_source(conn)
         version = add_document(conn)
         twin = page_for(conn, URL + "?twin", "mzj", "document")
-        captures.attach_page(conn, twin.id, version.mark.document_id)
+        captures.settle(conn, twin.id, version.mark.document_id, "0" * 64)
         assert [p.url for p in captures.due_documents(conn, "mzj", NOW)] == [URL]
         captures.move_document(conn, version.mark.document_id, twin.url)
         assert [p.url for p in captures.due_documents(conn, "mzj", NOW)] == [twin.url]
