@@ -54,6 +54,7 @@ PASSES_AT_ONCE = 8  # of one site: its hosts are asked side by side, each of the
 AGAIN_SECONDS = 60.0  # a site that stays due is asked for again after this
 SAVED_SECONDS = 5.0  # until the end of a job is written down, unless that failed
 DEATHS = 3  # a source that ended so many processes, all but the first alone with it, is left in peace
+APART_AT_ONCE = 4  # such processes of one worker: each takes some 140 MB
 APART_SECONDS = 60.0  # for a process of a source's own to begin and end, beside its pass
 PEACE = timedelta(days=1)
 
@@ -112,6 +113,7 @@ class Station(Service):
         self._leads: bool | None = None  # not tried yet
         self._deferred: dict[str, float] = {}
         self._here: set[str] = set()
+        self._apart = asyncio.Semaphore(APART_AT_ONCE)
         self._over: dict[int, float] = {}  # jobs that ended here, as far as is known unsaved, and when
         self._stalled = settings.workers.stalled.total_seconds()
         self._heartbeat = self._stalled / HEARTBEATS
@@ -338,7 +340,8 @@ class Station(Service):
                     group.create_task(beside_others(id))
         await self.workshop.settle()  # before whoever visits the site next asks for it
         for id in suspects:
-            await self._pass(id, job_id, self._pass_apart)
+            async with self._apart:
+                await self._pass(id, job_id, self._pass_apart)
 
     async def _pass(self, id: str, job_id: int, how: Callable[[Source], Awaitable[bool]]) -> None:
         """One source's turn; `how` says whether the process that passed over it came to its end."""
@@ -453,14 +456,17 @@ async def _end(task: asyncio.Task[Any]) -> None:
 
 
 @asynccontextmanager
-async def opened(url: str, visit: Callable[..., Any]) -> AsyncIterator[App]:
-    """The queue in the database at `url`, its tables made where they are missing."""
+async def opened(url: str, visit: Callable[..., Any], patience: float = 30.0) -> AsyncIterator[App]:
+    """The queue in the database at `url`, its tables made where they are missing.
+
+    What is asked of it waits for a connection for up to `patience` seconds.
+    """
     from procrastinate import App, PsycopgConnector
     from procrastinate.exceptions import ConnectorException
 
     # Without the driver, which is SQLAlchemy's affair: libpq knows none.
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    app = App(connector=PsycopgConnector(conninfo=address, min_size=1, max_size=5))
+    app = App(connector=PsycopgConnector(conninfo=address, min_size=1, max_size=5, timeout=patience))
     app.task(name="visit", queue=QUEUE, pass_context=True)(visit)
     async with app.open_async():
         if not await app.check_connection_async():

@@ -417,7 +417,7 @@ def test_a_queue_that_cannot_be_reached_is_an_outage(postgresql_url: str) -> Non
 
     async def reach() -> None:
         address = behind.set(host="127.0.0.1", port=wall.port).render_as_string(hide_password=False)
-        async with opened(address, reach) as app:
+        async with opened(address, reach, patience=2.0) as app:
             wall.shut()
             with reached():
                 await app.job_manager.list_jobs_async()
