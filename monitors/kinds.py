@@ -83,7 +83,7 @@ _LISTED_THRESHOLDS = re.compile(
 _THRESHOLD = re.compile(r"低于|超过|高于|不足|达到?|不满|以上|以下")
 _QUALIFIED_ACTS = re.compile(r"的[^,。;:、\d]{2,16}?(?:至少|应当?|须|可|不得|要|配备|设立|设置|必须|每)")
 _REQUIRED = re.compile(r"(?:申请|申报|享受|领取)[^,。;]{2,20}(?:须|应当?|需)(?:当)?(?:达到|具备|符合|满足|在|为)?")
-_DEFINES = re.compile(r"是指|指的是|所称|以下简称")
+_DEFINES = re.compile(r"(?:认定|申请|享受|准入|资格)[^,。;:]{0,6}条件(?:为|是|如下|包括)?:|是指|指的是|所称|以下简称")
 _FINE = re.compile(r"罚款|处以|处罚|违法所得|赔偿")
 _COPIES = re.compile(r"一式")
 _REQUISITE = re.compile(
@@ -93,6 +93,7 @@ _REQUISITE = re.compile(
 _FACILITY = re.compile(r"(?:应当?|须|需)(?:当)?(?:按照[^,。]{0,10})?(?:具备|符合|满足|达到)|建设标准|设置(?:标准|要求)")
 
 
+_ILLNESSES = re.compile(r"[一-鿿]{0,6}(?:疾病|病种|病)(?!.{0,12}纳入)")
 _DOES = re.compile(r"(?:□|[一二三四五六七八九十]是|已|共|累计|将|要|继续)*" + any_of("time", "doing").pattern)
 _MEANS_SHARE = re.compile(
     r"(?:收入|支出|费用)[^,。;\d]{0,8}(?:超过|低于|高于|不足|达到?|占)[^,。;\d]{0,24}收入的?(?=[\d.]+%)"
@@ -132,9 +133,15 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         and _MEANS_SHARE.search(text[setting.clause[0] : quantity.end])
     ):
         return True
-    if quantity.unit in ("种", "类") and text[quantity.start - 1] == "等" and not _DOES.match(setting.clause_text()):
+    if (
+        quantity.unit in ("种", "类")
+        and (text[quantity.start - 1] == "等" or _ILLNESSES.match(after))
+        and not _DOES.match(setting.clause_text())
+    ):
         return True  # 白血病等12种疾病 counts the words before it
     if _DEFINES.search(text[setting.sentence[0] : quantity.start]):
+        return True
+    if quantity.sort == "months" and _MEANS.search(text[setting.clause[0] : quantity.start]):
         return True
     if quantity.sort in ("count", "percent") and _REQUIRED.search(text[setting.sentence[0] : quantity.start]):
         return True
@@ -215,6 +222,7 @@ def _granted(setting: Setting, quantity: Quantity) -> bool:
 _GIVES = re.compile(r"(?:给予|发放|补贴|补助|奖励|资助)[^,。;]{0,12}$")
 
 
+_AMOUNT_GIVEN = re.compile(r"(?!资金|金额|基金)[^,。;\d]{0,24}\d[\d.]*(?:[万亿]*元|%)")
 _REACHED = re.compile(r"达到?|超过|满|以上|首次|新增")
 _CHOSEN = re.compile(
     r"(?:□|[一二三四五六七八九十]是)*(?:每年|力争|计划|拟)?(?:支持|遴选|评选|择优|认定|打造|培育|推动|确定)(?!的)"
@@ -235,7 +243,7 @@ def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
     giving = _GIVEN_LATER.search(re.split(r"[;。]", after)[0])
     if giving and "的" in after[: giving.start()]:
         return True
-    amount = giving and re.match(r"[^,。;\d]{0,24}\d[\d.]*(?:[万亿]*元|%)", after[giving.end() :])
+    amount = giving and _AMOUNT_GIVEN.match(after, giving.end())
     if quantity.bound != ">=" and _CHOSEN.match(setting.text, setting.clause[0]):
         return False  # 支持建设示范项目3个,给予…: so many are to be
     if amount and giving and after[giving.start() - 1] == "," and setting.genre not in ("report", "reply"):
@@ -422,6 +430,9 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     return False
 
 
+_MEAN_PAID = re.compile(  # what came out of a rule: 人均救助3200元
+    r"(?:(?:人|次|户|月)均|平均)[^,。;\d每]{0,6}(?:救助|支付|报销|补偿|补助|减负|发放|受益|支出)(?:金额|水平)?(?:为|达到?|约)*$"
+)
 _NO_GRANT = re.compile(
     r"收入|消费|支出|成本|价|费|工资|产值|筹资|投资|投入|资金|注册|营收|金额|预算|人均|总额|额度|资产|税"
 )
@@ -447,6 +458,8 @@ def _is_grant(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
             or (re.match(r"(?:专项)?资金", after) and re.search(r"(?:安排|下达|拨付|投入)[^,。;]{0,4}$", own))
         )
     ):
+        return False
+    if _MEAN_PAID.search(own) and quantity.bound == "=":
         return False
     if re.search(r"人均(?:可支配|收入|消费|GDP|生产总值)|价格|均价|工资收入", own):
         return False
@@ -602,22 +615,39 @@ def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
     ]
 
 
+def _tells_a_year(setting: Setting, quantity: Quantity, before: str) -> bool:
+    """Whether a rule tells what a year brought (2024年资助参保9.8万人); it does not plan its own year."""
+    years = [int(m[1]) for m in _YEAR_TOLD.finditer(before)]
+    return (
+        bool(years)
+        and quantity.bound not in (">=", "<=")
+        and (not setting.year or max(years) <= setting.year)
+        and not _FORWARD.search(before)
+    )
+
+
 def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | None:
     """A year that is named in the sentence, or a deadline that governs it, against the document's own year."""
     back = any(_looks_back(setting, before)) or (
         setting.genre == "report" and setting.mode != "ahead" and bool(_REPORTED.match(setting.clause_text()))
     )
-    if setting.dated and not back and setting.mode != "back":
+    told = setting.genre == "rule" and _tells_a_year(setting, quantity, before)
+    if setting.dated and not back and not told and setting.mode != "back":
         if setting.year and setting.dated < setting.year:
             return "progress"
         if setting.genre != "reply" or setting.mode == "ahead" or _DATED.search(before):
             return "target"
+    if told:
+        return "progress"
     years = [int(m[1]) for m in _YEAR.finditer(before)]
     if years and setting.year and max(years) < setting.year:
         return "progress"
     return None
 
 
+_YEAR_TOLD = re.compile(
+    r"(?<![到至从自于\d-])(20\d\d)年度?(?![底末前起\d]|以[来前]|[-~至]|内|印|修|第)"
+)  # a rule tells of a year gone by
 _REPORTED = re.compile(r"(?:完成|建成|开工|实现|竣工|已)")  # in a report: 2026年改造任务140户,完成改造90户
 _RULED = re.compile(r"不得|应当?|须|需|每[年月周日季]|不[低少小]于|至少|配备|限")
 

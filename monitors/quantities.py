@@ -751,6 +751,8 @@ def _rated(
         per = _head_rates(masked, token.start, clause)
     if not set(per) - {*_TIMES, "日"} and not _caps_sum(text, token, before):
         per = per + _trigger(masked, token.start)
+    if not set(per) & set(_TIMES) and _LIMITED.search(text, clause, token.start) and _in_a_year(masked, clause):
+        per = [*per, "年"]
     if (
         rates
         and token.start - rates[-1].end() <= 6
@@ -827,6 +829,17 @@ def _inherits(text: str, token: _Token, before: Quantity, linked: bool) -> bool:
     return (len(own) <= 12 and not re.search(r"给予|奖励|安排|补贴|补助|为$", own)) or bool(
         re.search(r"再(?:增加|给予|奖励)?$", own)
     )
+
+
+_LIMITED = re.compile(r"限额|封顶线|累计")
+_IN_A_YEAR = re.compile(r"(?:一个|1个|每个|同一)(?:自然|保险|结算|医保|待遇|会计)?年度[内里]?,|年度内,|每年内?,")
+
+
+def _in_a_year(masked: str, clause: int) -> bool:
+    """Whether the sentence of a limit begins with the year it is for: 一个自然年度内,门诊限额3000元,住院限额6万元."""
+    floor = max(0, clause - 80)
+    start = max(masked.rfind(mark, floor, clause) for mark in "。\n!?")
+    return bool(_IN_A_YEAR.search(masked, max(start, floor), clause))
 
 
 def _caps_sum(text: str, token: _Token, before: Quantity | None) -> bool:

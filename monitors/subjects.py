@@ -416,9 +416,11 @@ _LATER = re.compile(
 _RATE = r"每(?:平方米|立方米|平方公里|千瓦时|公里|小时|学[年期]|季度|年度|人次|床[位日]|[一-鿿])"
 _RATE_WORDS = re.compile(rf"{_RATE}(?:{_RATE})?|人均")
 _TIER_STANDARD = re.compile(r"(?<=[级等类档者人的内外])(?:补贴|补助)?标准$")
-_CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对|按照?|由|执行|落实|建立|制定|完善|实行|提高")
+_CUT = re.compile(r"享受|给予|发放|予以|的|可|领取|提供|为|对(?!象)|按照?|由|执行|落实|建立|制定|完善|实行|提高")
 
 
+_GIVING_LEAD = re.compile(rf"^(?:比例|标准)(?:给予|予以|进行)?(?={_NOUN})|^(?:发放|给予|予以)(?=[一-鿿]{{3}})")
+_SORT_OF_STANDARD = re.compile(rf"{_NOUN}*(比例|限额|标准)$")
 _CAPPED = re.compile(r"(?:最高|累计|总额|不超过|上限|封顶)+[^,。;]{0,6}$")  # a cap is one on what was said before
 _PER_MEAL = re.compile(r"每[餐顿](?:补贴|补助|奖补|资助)(?:标准)?$")
 _NAMED_HEADING = re.compile(r"补贴|补助|奖励|奖补|津贴|救助|标准|待遇|资助|补偿|减免|限额|贴息")
@@ -453,7 +455,7 @@ def subject_of_benefit(
     if of and of["noun"].endswith(("标准", "比例")) and (later := _LATER.match(text, quantity.end, sentence[1])):
         of = later
     if of:
-        noun = re.sub(rf"^(?:比例|标准)(?={_NOUN})|^(?:发放|给予|予以)(?=[一-鿿]{{3}})", "", tidy(of["noun"]))
+        noun = _GIVING_LEAD.sub("", tidy(of["noun"]))
         return _granted(text, quantity, clause, sentence, paragraph_start, noun)
     if _TIER_STANDARD.search(named):
         named = _TIER_STANDARD.sub("", named)
@@ -469,6 +471,13 @@ def subject_of_benefit(
         or _spoken_of(text, sentence[0], clause[0])
         or _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
     )
+    if named and topic and (ending := _SORT_OF_STANDARD.search(named)):
+        who = _recipient_noun(text[max(sentence[0], clause[0] - 40) : quantity.number]) or ""
+        other = _SORT_OF_STANDARD.search(topic)
+        if who and who not in topic and other and _recipient_noun(topic) == topic[: other.start()]:
+            return _shorten(named if who in named else who + named)  # the same standard of another group
+        if other and other[1] != ending[1] and _BARE_BENEFIT.match(named):
+            return _shorten(topic[: other.start()] + named)
     if (meal := _PER_MEAL.search(own)) and "餐" not in topic:
         return _shorten((_case(text, quantity, sentence) or "") + meal[0])
     topic = topic or heading or (last if names_benefit(last) and not named.endswith("限额") else "")
@@ -567,9 +576,9 @@ def _granted(
     if tier := _TIER_IN.match(text[clause[0] : quantity.number]):
         prefix = tier[1] if tier[1] in prefix or len(prefix + tier[1] + noun) > 28 else tier[1] + prefix
     if not prefix and _BARE_BENEFIT.match(noun):
-        prefix = _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0]) or _named_standard(
-            text[clause[0] : quantity.number]
-        )
+        own = _named_standard(text[clause[0] : quantity.number])
+        said = "" if names_benefit(own) else _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
+        prefix = said or own
     return _shorten(noun if prefix in noun else prefix if prefix.endswith(noun) else prefix + noun)
 
 
@@ -694,7 +703,7 @@ def _recipient_noun(phrase: str | None) -> str | None:
         start > 0
         and last.end() - start < 16
         and re.match(r"[一-鿿]", phrase[start - 1])
-        and phrase[start - 1] not in "的对给予向为按照和及与是在等每条,"
+        and phrase[start - 1] not in "的对给予向为按照和及与于是在等每条,"
     ):
         start -= 1
     if last.end() - start >= 16:
