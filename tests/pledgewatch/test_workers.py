@@ -199,7 +199,7 @@ def documents_read(database: Database) -> int:
     return count(database, sa.select(sa.func.count()).select_from(documents))
 
 
-def until(what: str, reached: Callable[[], bool], hands: Crew, seconds: float = 90) -> None:
+def until(what: str, reached: Callable[[], bool], hands: Crew, seconds: float = 200) -> None:
     ends = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < ends, f"never: {what}\n{hands.logs()}"
