@@ -175,6 +175,8 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if quantity.sort == "money" and later_money and _earned_by(setting, quantity, after):
         return True
+    if quantity.sort == "percent" and after.startswith(("的不予", "的,不予", "的不得")):
+        return True
     if _STEP.search(text[max(setting.clause[0], quantity.start - 5) : quantity.start]):
         return True
     if quantity.sort == "percent" and (_INSTALMENT.match(after) or (setting.carried and _RAISES.match(after))):
@@ -318,7 +320,7 @@ _SHARE_AFTER = re.compile(
 )
 # The benefit of a list of tiers may stand after the last: 低保对象70%、特困人员90%的比例给予救助.
 _MORE_TIERS = re.compile(
-    r"(?:[、,;和及][一-鿿()\d-]{1,14}?[\d.]{1,6}%){1,8}"
+    r"(?:(?>[、,;和及][一-鿿()\d-]{1,14}?[\d.]{1,6}%)){1,8}"
     r"(?=的?(?:比例|标准)|(?:给予|予以)?(?:救助|支付|报销|补助|补贴|补偿|赔付))"
 )
 _OF_BAND = re.compile(
