@@ -506,7 +506,7 @@ def limits(words_: str) -> bool:
 
 _PLANNED_HEAD = re.compile(r"目标|任务|计划|规划|预期|(?:到|至)?20\d\d年?$")
 _AIMED_HEAD = re.compile(r"(?:目标|规划|计划|预期)[值数]?$")  # it stays an aim when its year has passed
-_REPORTED_HEAD = re.compile(r"人数|户数|资金|总额|合计|预算|实际|完成|现状|基期|现值|已|累计|上年|去年|基准")
+_REPORTED_HEAD = re.compile(r"人数|户数|资金|总额|合计|预算|实际|完成|现状|现有|基期|基数|现值|已|累计|上年|去年|基准")
 
 
 _SUMMED_HEAD = re.compile(r"(?<!补助)(?<!奖励)资金|总额|合计|预算")
@@ -601,6 +601,7 @@ _SUMS = {"累计", "连续", "总计", "先后", "成功"}
 
 
 _GIVEN_IN_ALL = re.compile(r"(?<!公)共(?:发放|兑付|兑现|拨付|救助|资助|惠及|减免|支出|投入)")
+_YEARS_RUNNING = re.compile(r"连续[一二两三四五六七八九十\d]{1,3}年[^,。;\d]{0,6}(?:稳定|保持|超|达|居|位|实现|增)")
 _GIVEN_SO_FAR = re.compile(
     r"(?:共|向[^,。;]{2,10})?(?:发放|兑付|支付|支出|拨付|救助|保障|惠及|受益|下达|投入|资助|减免)"
 )
@@ -610,7 +611,7 @@ def _looks_back(setting: Setting, before: str) -> list[re.Match[str]]:
     """The words that look back. In a plan a sum over years (累计下降14.5%) looks ahead like the rest of it."""
     planned = setting.genre in ("plan", "rule") and setting.mode != "back"
     told = setting.genre == "rule"
-    return list(_GIVEN_IN_ALL.finditer(before)) + [
+    return [*_GIVEN_IN_ALL.finditer(before), *_YEARS_RUNNING.finditer(before)] + [
         found
         for found in _BACKWARD.finditer(before)
         if not (planned and found[0] in _SUMS and not (told and _GIVEN_SO_FAR.match(before, found.end())))
@@ -630,6 +631,8 @@ def _tells_a_year(setting: Setting, quantity: Quantity, before: str) -> bool:
 
 def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | None:
     """A year that is named in the sentence, or a deadline that governs it, against the document's own year."""
+    if not setting.year and _STOOD.search(setting.text[setting.clause[0] : quantity.start]):
+        return "progress"
     back = any(_looks_back(setting, before)) or (
         setting.genre == "report" and setting.mode != "ahead" and bool(_REPORTED.match(setting.clause_text()))
     )
@@ -647,6 +650,10 @@ def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | No
     return None
 
 
+# What a year brought (2019年占比仅为31%), where the document does not say when it speaks.
+_STOOD = re.compile(
+    r"20\d\d年(?![底末前])[^,。;\d]{0,24}?(?:仅[为占有达]?|只有|(?<!目标)(?<!预期)(?<!标准)(?<!调整)(?<!提高)为)(?:约|近)?$"
+)
 _YEAR_TOLD = re.compile(
     r"(?<![到至从自于\d-])(20\d\d)年度?(?![底末前起\d]|以[来前]|[-~至]|内|印|修|第)"
 )  # a rule tells of a year gone by

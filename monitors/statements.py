@@ -74,6 +74,8 @@ def read_measures(text: str, title: str, published_on: date | None) -> tuple[Mea
 def _read(source: str, title: str, published_on: date | None) -> _Reading:
     normal = normalise(source)
     year = published_on.year if published_on else _year_of(title) or _year_of(normal.text[:1500])
+    if begins := _begin_of_period(title) or _begin_of_period(normal.text[:1500]):
+        year = max(year or begins, begins)  # a plan that came out before its period tells of the time before it
     found = paragraphs(normal.text, year) or (Paragraph(0, len(normal.text), 9),)
     bodies, limits = _duties_of_rows(normal.text, found, year)
     closed = tuple(_as_printed(source, normal, item) for item in responsibilities(normal.text, found))
@@ -125,19 +127,23 @@ _HEAD_YEAR = (
     re.compile(r"(?m)(20\d\d)年\d{1,2}月\d{1,2}日$"),
     re.compile(r"(20\d\d)-\d\d-\d\d"),
     re.compile(r"(?m)(20\d\d)年度?[^\n。,]{0,40}(?:通知|公告|公示|通告|答复)$"),
+    re.compile(r"(?m)(?:规划|方案|计划|纲要|意见|行动)[(（](20\d\d)年?[-—–~至到]{1,2}20\d\d年?[)）]"),
 )
 
 
 _PLAN_PERIOD = re.compile(
-    r"(?m)^[^\n。,]{0,24}“([一二三四五六七八九十]{1,3})五”[^\n。,]{0,24}(?:规划|纲要|计划)(?:》|的通知)?$"
+    r"(?m)^[^\n。,]{0,24}“([一二三四五六七八九十]{1,3})五”[^\n。,]{0,24}(?:规划|纲要|计划)(?:》|的通知|[(（][^()（）\n]{1,8}[)）])*$"
 )
 
 
 def _year_of(head: str) -> int | None:
     """The year in which a document speaks, from its head: what 今年 means, and what lies behind it."""
     found = next((m for pattern in _HEAD_YEAR if (m := pattern.search(head))), None)
-    if found:
-        return int(found[1])
+    return int(found[1]) if found else None
+
+
+def _begin_of_period(head: str) -> int | None:
+    """The first year of the planning period that a plan is for: 2026 of a “十五五”规划."""
     planned = _PLAN_PERIOD.search(head)
     number = chinese_number(planned[1]) if planned else None
     return 2021 + 5 * (number - 14) if number and 10 <= number <= 30 else None
@@ -267,7 +273,9 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
             if last and listed and last.kind == "subsidy"
             else _benefit(reading, place, last)
         )
-    return _plain(reading, place, kind, day if kind == "target" else None, last.subject if last else "")
+    said = _last_said(reading, place.paragraph, quantity)
+    due = day if kind == "target" and not (said and said.told) else None
+    return _plain(reading, place, kind, due, last.subject if last else "")
 
 
 def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement:

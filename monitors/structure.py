@@ -48,6 +48,7 @@ class Deadline:
 
     position: int
     day: date | None
+    told: bool = False  # a bare year (2019年占比31%) that has gone by: it dates what is told and is nobody's deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ def deadlines(text: str, paragraph: Paragraph, year: int | None) -> tuple[Deadli
             continue  # what a figure is compared with
         day = _named_day(text, match, paragraph, year) if match["year"] else _relative_day(match, year)
         if day:
-            found.append(Deadline(match.end(), day))
+            bare = match["year"] and not (match["to"] or match["close"] or match["before"])
+            found.append(Deadline(match.end(), day, bool(bare and year and day.year < year)))
     return tuple(found)
 
 

@@ -107,7 +107,14 @@ def running_cell(text: str, position: int, row: tuple[int, int]) -> tuple[int, i
     end = text.find("|", position, last)
     end = last if end < 0 else end
     words_ = len(re.findall(r"[一-鿿]", text[start : min(end, start + 60)]))
-    return (start, end) if words_ >= 8 and _RUNNING.search(text, start, end) else None
+    running = words_ >= 8 and _RUNNING.search(text, start, end) and not _named_with_unit(text[start:end])
+    return (start, end) if running else None
+
+
+def _named_with_unit(cell: str) -> bool:
+    """Whether a cell is a name that its unit closes, whatever numbers it holds: 年收入50万元以上的村(个)."""
+    found = _LABEL_UNIT.search(cell)
+    return bool(found and _unit(found["unit"]) and not re.search(r"[,;。]", cell) and re.match(r"[一-鿿“]", cell))
 
 
 def read_tables(text: str, paragraphs: Sequence[Paragraph], quantities: Sequence[Quantity]) -> Iterator[Entry]:
@@ -193,10 +200,14 @@ def _table(text: str, rows: list[list[Cell]], caption: str, quantities: Sequence
     )
     for row in rows[heads:]:
         labels = tuple(
-            c.words for i, c in enumerate(row) if i != units and i not in classes and _labels(c, names[i], quantities)
+            c.words
+            for i, c in enumerate(row)
+            if i != units and i not in classes and _labels(c, names[i], quantities, i < (units or 0))
         )
         for i, cell in enumerate(row):
             if _NUMBERING.search(names[i]) or cell.printed in ("", "↑", "←") or i == units:
+                continue
+            if cell.words in labels:
                 continue
             for quantity in _cell_quantities(
                 text,
@@ -241,10 +252,13 @@ def _head_rows(rows: list[list[Cell]], quantities: Sequence[Quantity]) -> int:
     return min(count, max(1, len(rows) - 1)) if count else 0
 
 
-def _labels(cell: Cell, head: str, quantities: Sequence[Quantity]) -> bool:
+def _labels(cell: Cell, head: str, quantities: Sequence[Quantity], unit_follows: bool) -> bool:
     if _NO_ROW.match(cell.words) or _NUMBERING.search(head) or _BARE.fullmatch(cell.words) or cell.printed == "←":
         return False
-    return not _within(quantities, cell.start, cell.end) and len(cell.words) <= 40
+    if len(cell.words) > 40:
+        return False
+    named = _named_with_unit(cell.words) or (unit_follows and re.match(r"[一-鿿“][^,;。]*$", cell.words))
+    return bool(named) or not _within(quantities, cell.start, cell.end)
 
 
 _GROWTH = re.compile(r"年均(?:增速|增长率?|增幅)|增速|增长率")
