@@ -6,7 +6,8 @@ format; an operator's own folder of files with the same names goes before them.
 
 Beside the contract's fields these keys of `Event.detail` are shown where they are there: `before_words` and
 `after_words` (a figure ready to read); `deadline`, `recipient`, `condition` (a value, or [before, after]);
-`bodies`; `days` (left until the deadline); `reasons`, `cause`, `reason` (codes, see `phrases.REASONS`, or words);
+`bodies`; `days` (left until the deadline, below 0 past it); `reported` (the last figure reported towards a target:
+`words`, `figure`, `published_on`); `reasons`, `cause`, `reason` (codes, see `phrases.REASONS`, or words);
 `figures` (what a new document holds: `name`, `words`, `figures`); `other_document` (of a conflict); `published_on`.
 """
 
@@ -30,9 +31,11 @@ from notify.phrases import (
     both_words,
     change_words,
     clean,
+    days_words,
     headline_words,
     importance,
     label,
+    last_report,
     reason_words,
     side_words,
     size_words,
@@ -392,16 +395,18 @@ def _measure_facts(event: Event, s: _Setting) -> tuple[tuple[str, str], ...]:
     detail, w = event.detail, s.words
     deadline = _now_and_before(detail.get("deadline"), s)
     if detail.get("days") is not None:
-        deadline += f"{w['open']}{w['days'].format(n=clean(detail['days']))}{w['close']}"
+        deadline += f"{w['open']}{days_words(detail['days'], s.language)}{w['close']}"
     scanned = any(figure and figure.get("ocr") for figure in (event.before, event.after))
     note = (w["note"], w["ocr"] if scanned else None)
+    reported = (w["reported"], last_report(detail, s.language))
     if s.context is None:
-        return _told((w["deadline"], deadline), note)
+        return _told((w["deadline"], deadline), reported, note)
     recipient = detail.get("recipient") or (event.measure.recipient if event.measure else None)
     return _told(
         (w["recipient"], _now_and_before(recipient, s)),
         (w["condition"], _now_and_before(detail.get("condition"), s)),
         (w["deadline"], deadline),
+        reported,
         (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
         (w["other"], _other_document(detail.get("other_document") or {}, s)),
         note,

@@ -54,7 +54,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "bodies": ("责任单位", "Responsible"),
     "recipient": ("对象", "For"),
     "condition": ("条件", "Condition"),
-    "days": ("还有{n}天", "{n} days left"),
+    "reported": ("最近进展", "Last reported"),
     "other": ("另一份文件", "Other document"),
     "note": ("注意", "Note"),
     "ocr": ("扫描件识别，请核对", "read from a scan by a program; please check"),
@@ -168,6 +168,20 @@ def reason_words(code: object, language: str) -> str:
     return told[language == "en"] if told else clean(code)
 
 
+def days_words(days: int, language: str) -> str:
+    """How far a deadline is: 还有30天, 今天, 已过1天.
+
+    >>> days_words(-1, "zh"), days_words(1, "en"), days_words(-2, "en")
+    ('已过1天', '1 day left', '2 days ago')
+    """
+    if days == 0:
+        return "今天" if language == "zh" else "today"
+    if language == "zh":
+        return f"还有{days}天" if days > 0 else f"已过{-days}天"
+    count = f"{abs(days)} day{'' if abs(days) == 1 else 's'}"
+    return f"{count} left" if days > 0 else f"{count} ago"
+
+
 # --- figures -----------------------------------------------------------------------------------------------
 
 
@@ -201,6 +215,17 @@ def headline_words(told: Mapping[str, Any], language: str) -> str:
     if language == "en" and told.get("figures") and _CHINESE.search(told["words"]):
         return ", ".join(compose_figure(figure, language) for figure in told["figures"])
     return clean(told["words"])
+
+
+def last_report(detail: Mapping[str, Any], language: str) -> str:
+    """What was reported last towards the target of an event's `detail`, and when: 1210户（2026-11-01）; or ""."""
+    told = detail.get("reported")
+    if not told:
+        return ""
+    words = headline_words({"words": told["words"], "figures": [told["figure"]]}, language)
+    day = clean(told.get("published_on") or "")
+    said = WORDS[language]
+    return words + (f"{said['open']}{day}{said['close']}" if day else "")
 
 
 def compose_figure(figure: Mapping[str, Any], language: str) -> str:

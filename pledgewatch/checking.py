@@ -1,4 +1,4 @@
-"""`pledgewatch check`: one pass over some sources, then deliver what is due."""
+"""`pledgewatch check`: one pass over some sources, a look at the calendar, then deliver what is due."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pledgewatch.deadlines import look_at_calendar
 from pledgewatch.logs import configure_logs
 from pledgewatch.passes import PassReport, pass_over
 from pledgewatch.settings import Settings, Source
@@ -66,6 +68,7 @@ async def _check(settings: Settings, database: Database, chosen: Sequence[Source
                         print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
                     else:
                         show_report(report, baseline=report.source in first)
+        await asyncio.to_thread(look_at_calendar, settings, database, datetime.now(UTC))
         tally = await workshop.post.deliver()
     _tell_deliveries(tally)
     return 1 if failed or tally.dead or tally.retrying else 0

@@ -115,7 +115,8 @@ def check(
 ) -> None:
     """One pass now over sources, then deliver what is due.
 
-    As JSON one object a line and source. Status 1 where a source or a delivery failed.
+    Tells of deadlines too that are near or have passed. As JSON one object a line and source. Status 1 where a source
+    or a delivery failed.
     """
     settings = load(config)
     known = [s.id for s in settings.sources]

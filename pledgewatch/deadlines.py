@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from monitors.rules import Promise, calendar_events
 from monitors.threads import Statement
+from monitors.words import figure_words
 from notify.subscriptions import occasions
 from pledgewatch import queueing
 from pledgewatch.settings import Settings
@@ -36,8 +39,9 @@ def look_at_calendar(settings: Settings, database: Database, now: datetime) -> l
             if k.measure.kind == "target" and k.measure.deadline
         ]
         today = now.astimezone(zone).date()
-        found = calendar_events(today, now, promises, _reported(known), language=settings.service.language)
-        recorded = events.record_events(conn, found)
+        language = settings.service.language
+        found = calendar_events(today, now, promises, _reported(known), language=language)
+        recorded = events.record_events(conn, [_with_last_report(event, known, language) for event in found])
         for occasion in occasions(recorded):
             queueing.queue_messages(conn, settings, occasion, now)
     return recorded
@@ -62,6 +66,22 @@ def _reported(known: Sequence[KnownStatement]) -> dict[str, list[Statement]]:
         if k.measure.kind == "progress" and k.tracked_id:
             found[k.tracked_id].append(_statement(k))
     return found
+
+
+def _with_last_report(event: Event, known: Sequence[KnownStatement], language: str) -> Event:
+    """The event with the last figure that was reported of its measure in the target's unit, if there is one.
+
+    It stands in `detail`, not in `after`: nothing has changed, and no `minimum_change` is to judge it.
+    """
+    assert event.measure is not None and event.before is not None
+    reports = (k for k in known if k.measure.kind == "progress" and k.tracked_id and k.tracked_id == event.measure.id)
+    told: dict[str, Any] | None = None
+    for report in reports:  # the oldest document first
+        figure = next((f for f in report.measure.figures if f.unit == event.before["unit"]), None)
+        if figure is not None:
+            day = report.published_on.isoformat() if report.published_on else None
+            told = {"words": figure_words(figure, language), "figure": figure.to_json(), "published_on": day}
+    return replace(event, detail={**event.detail, "reported": told}) if told else event
 
 
 def _statement(known: KnownStatement) -> Statement:

@@ -14,7 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notify.marking import Piece, alike, mark, side
-from notify.phrases import both_words, clean, importance, label, reason_words, side_words, size_words
+from notify.phrases import (
+    both_words,
+    clean,
+    days_words,
+    importance,
+    label,
+    last_report,
+    reason_words,
+    side_words,
+    size_words,
+)
 from pledgewatch.web import queries
 from pledgewatch.web.queries import LogFilter
 from pledgewatch.web.site import Site, address, id_of, number, one_of, plain, site_of
@@ -267,7 +277,8 @@ def _facts(event: Event, site: Site) -> list[tuple[str, str]]:
         (w["recipient"], _sides(detail, "recipient", w) or clean(recipient or "")),
         (w["condition"], _sides(detail, "condition", w)),
         (w["deadline"], _sides(detail, "deadline", w)),
-        (w["days"], clean(detail.get("days") or "")),
+        (w["days"], days_words(detail["days"], site.language) if detail.get("days") is not None else ""),
+        (w["reported"], last_report(detail, site.language)),
         (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
         (_reasons_word(event, w), _reasons(event, site)),
     ]

@@ -69,7 +69,13 @@ MISSED = event(
     before=figure(90, "%", "到2025年底，社区养老设施等级评定率达到90%。"),
     after=None,
     measure=MeasureRef("rated", "社区养老设施等级评定率", "target"),
-    detail={"before_words": "90%", "deadline": "2025-12-31", "bodies": ["区民政局"]},
+    detail={
+        "before_words": "90%",
+        "deadline": "2025-12-31",
+        "days": -1,
+        "bodies": ["区民政局"],
+        "reported": {"words": "86%", "figure": figure(86, "%"), "published_on": "2025-11-01"},
+    },
 )
 PUBLISHED = document_event(
     41,
@@ -94,6 +100,7 @@ BLOCKED = document_event(
         ("revision.zh.html", revision(), "html", "zh"),
         ("conflict.zh.txt", [CONFLICT], "text", "zh"),
         ("missed.zh.txt", [MISSED], "text", "zh"),
+        ("missed.en.txt", [MISSED], "text", "en"),
         ("published.zh.txt", [PUBLISHED], "text", "zh"),
         ("withdrawn.en.txt", [WITHDRAWN], "text", "en"),
         ("blocked.zh.txt", [BLOCKED], "text", "zh"),

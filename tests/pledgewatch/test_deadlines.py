@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from world import World
 
+from pledgewatch.checking import check_sources
 from pledgewatch.deadlines import look_at_calendar
+from storage.database import open_database
 
 
 @pytest.fixture
@@ -42,3 +45,30 @@ def test_a_new_document_whose_deadline_is_near_is_told_of(world: World) -> None:
     world.check()
     look_at_calendar(world.settings, world.database, world.clock())
     assert world.types() == ["document.published", "target.due"]
+
+
+def test_a_target_missed_is_told_with_the_last_report_of_its_measure(world: World) -> None:
+    world.publish("plan", "云川市养老服务方案", ["到2026年10月底，全市家庭养老床位达到800张。"])
+    world.check()
+    world.publish("first", "关于市政协第18号提案的答复", ["目前，全市建成家庭养老床位500张。"], published="2026-08-01")
+    world.publish("later", "关于市政协第19号提案的答复", ["目前，全市建成家庭养老床位650张。"], published="2026-09-01")
+    world.check()
+    world.clock.move(days=61)  # the first of November
+    look_at_calendar(world.settings, world.database, world.clock())
+    (missed,) = [e for e in world.events() if e.type == "target.missed"]
+    assert missed.detail["days"] == -1 and missed.after is None
+    reported = missed.detail["reported"]
+    assert (reported["words"], reported["published_on"], reported["figure"]["value"]) == ("650张", "2026-09-01", 650)
+
+
+def test_check_tells_of_deadlines_too_and_once(world: World) -> None:
+    world.publish("reply", "关于市政协第18号提案的答复", ["全市共有养老机构20家。"])
+    world.check()
+    soon = datetime.now(UTC).date() + timedelta(days=20)
+    world.publish(
+        "plan", "云川市养老服务方案", [f"到{soon.year}年{soon.month}月{soon.day}日，全市家庭养老床位达到800张。"]
+    )
+    for _ in range(2):
+        check_sources(world.settings, open_database(world.settings.storage.url), ["city"], as_json=True)
+    assert [e.type for e in world.events()] == ["document.published", "target.due"]
+    assert len(world.bodies) == 2
