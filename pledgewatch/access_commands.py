@@ -48,7 +48,7 @@ def _writing(config: str | None, *, begin: bool = False) -> Iterator[sa.Connecti
     """
     from storage.errors import StorageError
 
-    database = (open_archive if begin else open_begun)(load(config))
+    database = (open_archive if begin else open_begun)(load(config, archive_only=True))
     try:
         with database.begin() as conn:
             yield conn
@@ -107,7 +107,7 @@ def users_list(json_: JsonOption = False, config: ConfigOption = None) -> None:
     """The accounts; as JSON one a line."""
     from storage.access import list_accounts
 
-    with reading(load(config)) as conn:
+    with reading(load(config, archive_only=True)) as conn:
         found = list_accounts(conn)
     if json_:
         print_lines({"name": a.name, "role": a.role, "created_at": a.created_at.isoformat()} for a in found)
@@ -168,7 +168,7 @@ def tokens_list(json_: JsonOption = False, config: ConfigOption = None) -> None:
     """The tokens by name, with when they were last used; as JSON one a line."""
     from storage.access import list_tokens
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         found = list_tokens(conn)
     if json_:

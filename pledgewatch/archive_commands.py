@@ -61,7 +61,7 @@ def documents(
     """
     from storage.documents import list_documents
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         found = list_documents(conn, source=source, region=region, title=title)
         if json_:
@@ -77,7 +77,7 @@ def history(doc: DocumentArgument, json_: JsonOption = False, config: ConfigOpti
     """The versions of a document, oldest first."""
     from storage.documents import history as versions_of
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         document = find(conn, doc)
         lines = versions_of(conn, document.id)
@@ -106,7 +106,7 @@ def diff(
 
     In colours on a terminal, with --html as a web page, with --json for scripts.
     """
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         document = find(conn, doc)
         older, newer = _two_versions(conn, document, from_, to)
@@ -171,7 +171,7 @@ def measures(
         stop("--csv and --json are two forms of one answer; choose one")
     from storage.threads import tracked_with_statements
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         threads = tracked_with_statements(conn)
         if json_:
@@ -250,7 +250,7 @@ def events(
     """
     from storage.events import events_since
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         found = events_since(conn, since)
         if json_:
@@ -278,7 +278,7 @@ def deliveries(context: typer.Context, json_: JsonOption = False, config: Config
         return
     from storage.outbox import list_deliveries
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         found = list_deliveries(conn)
     if json_:
@@ -300,7 +300,7 @@ def deliveries_retry(
     from storage.outbox import delivery_by_id, retry
     from storage.readers import left_places
 
-    database = open_begun(load(config))
+    database = open_begun(load(config, archive_only=True))
     try:
         with database.begin() as conn:
             wanted = delivery_by_id(conn, id_)
@@ -335,7 +335,7 @@ def export(
     from pledgewatch.terminal import Progress
     from storage.documents import list_documents
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         chosen = list_documents(conn) if all_ else (find(conn, doc or ""),)
         try:

@@ -109,12 +109,15 @@ def stop(message: str, status: int = EXIT_USAGE) -> NoReturn:
     raise typer.Exit(status)
 
 
-def load(config: str | None, *, addresses: bool = False) -> Settings:
-    """The settings, or an end with status 2 and every mistake named; with `addresses` those of channels as well."""
+def load(config: str | None, *, addresses: bool = False, archive_only: bool = False) -> Settings:
+    """The settings, or an end with status 2 and every mistake named; with `addresses` those of channels as well.
+
+    `archive_only`: for a command that needs the archive alone, which a secret of a channel must not stop.
+    """
     from pledgewatch.settings import ConfigError, load_settings
 
     try:
-        return load_settings(config, addresses=addresses)
+        return load_settings(config, addresses=addresses, archive_only=archive_only)
     except ConfigError as error:
         for problem in error.problems:
             complain(f"{error.path}: {problem}")

@@ -35,6 +35,7 @@ from pledgewatch.mistakes import Key, explain, key_lines, nearest, syntax_mistak
 
 DEFAULT_FILE = "config.toml"
 ENVIRONMENT_KEY = "PLEDGEWATCH_CONFIG"
+_OF_ARCHIVE = ("service", "storage")  # the tables that a look into the archive needs
 MAX_CHARACTERS = 2**20  # a thousand sources take a fifth of this
 MAX_DOTS = 200  # dots of keys on one line: tomllib's work grows with their square
 
@@ -447,12 +448,17 @@ class Settings(_Table):
 
 
 def load_settings(
-    path: str | None = None, environ: Mapping[str, str] = os.environ, *, addresses: bool = False
+    path: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    addresses: bool = False,
+    archive_only: bool = False,
 ) -> Settings:
     """Read and check the configuration file.
 
     `path` None means $PLEDGEWATCH_CONFIG, else ./config.toml. `addresses` loads the channels (0.4 s) to find
-    addresses that could never work. Raises ConfigError with every mistake found.
+    addresses that could never work. `archive_only` is for who needs [service] and [storage] and nothing else: where a
+    variable of another table is not set, all others are left out. Raises ConfigError with every mistake found.
     """
     file = config_file(path, environ)
     try:
@@ -463,7 +469,7 @@ def load_settings(
     except (OSError, ValueError) as error:
         hint = "; the project's own config.toml is one to begin with" if isinstance(error, FileNotFoundError) else ""
         raise ConfigError(str(file), [f"cannot be read: {getattr(error, 'strerror', error)}{hint}"]) from error
-    return parse_settings(text, str(file), environ, addresses=addresses)
+    return parse_settings(text, str(file), environ, addresses=addresses, archive_only=archive_only)
 
 
 def config_file(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -472,16 +478,25 @@ def config_file(path: str | None = None, environ: Mapping[str, str] = os.environ
 
 
 def parse_settings(
-    text: str, name: str = DEFAULT_FILE, environ: Mapping[str, str] = os.environ, *, addresses: bool = False
+    text: str,
+    name: str = DEFAULT_FILE,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    addresses: bool = False,
+    archive_only: bool = False,
 ) -> Settings:
     """Check the text of a configuration; relative SQLite and template paths count from the file's folder.
 
-    Raises ConfigError with every mistake, in the order of the file.
+    `addresses` and `archive_only` as in `load_settings`. Raises ConfigError with every mistake, in the order of the
+    file.
     """
     data = _toml(text, name)
     lines = key_lines(text)
     mistakes: list[tuple[Key, str]] = []
     data = _expanded(data, (), environ, lambda key, what: mistakes.append((key, what)))
+    if archive_only and any(key[0] not in _OF_ARCHIVE for key, _ in mistakes):
+        mistakes = [(key, what) for key, what in mistakes if key[0] in _OF_ARCHIVE]
+        data = {table: data[table] for table in _OF_ARCHIVE if table in data}
     unset = {key for key, _ in mistakes}
     settings = None
     try:

@@ -44,7 +44,7 @@ def storage_stats(json_: JsonOption = False, config: ConfigOption = None) -> Non
     """How much is in the archive and what it takes."""
     from storage.upkeep import stats
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         found = stats(conn)
     if json_:
@@ -77,7 +77,7 @@ def storage_verify(json_: JsonOption = False, config: ConfigOption = None) -> No
     from pledgewatch.terminal import Progress
     from storage.upkeep import chain_heads, faults, stats
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     with reading(settings) as conn:
         bodies = stats(conn).bodies.values()
         total = sum(b.count - b.pruned for b in bodies)
@@ -112,7 +112,7 @@ def storage_prune(
     from storage.pruning import Keep, forgettable, prune
     from storage.upkeep import stats
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     keep = Keep(**dict(settings.storage.keep))
     if keep == Keep():
         complain("[storage.keep] names nothing that may go; the archive stays as it is")
@@ -168,7 +168,7 @@ def storage_copy(
     from storage.errors import StorageError
     from storage.upkeep import NotEmptyError, copy_archive, work_of_copying
 
-    settings = load(config)
+    settings = load(config, archive_only=True)
     origin = open_begun(settings)
     try:
         target = open_database(to)

@@ -176,6 +176,23 @@ def test_a_database_that_is_none_is_told(tmp_path: Path, run: Operator, monkeypa
     assert "a.db" in ended.err and "storage.url" in ended.err
 
 
+def test_a_secret_that_is_not_set_stops_only_what_needs_it(run: Operator, archive: World, tmp_path: Path) -> None:
+    config = archive.folder / "unset.toml"
+    config.write_text(
+        archive.config() + '[[subscribers]]\nid = "hook"\nto = ["json://h.example/${HOOK_SECRET}"]\n', "utf-8"
+    )
+    ask = Operator(config, run._capsys, run._monkeypatch)
+    for words in (
+        *(("documents",), ("events",), ("measures",), ("deliveries",), ("history", "1"), ("diff", "1")),
+        *(("users", "list"), ("tokens", "list"), ("export", "1", "--to", tmp_path / "out"), ("storage", "stats")),
+        ("storage", "verify"),
+    ):
+        assert ask(*words).status == 0, words
+    for words in (("check",), ("run",), ("subscribers", "test", "reader"), ("config", "check")):
+        ended = ask(*words)
+        assert ended.status == 2 and "HOOK_SECRET is not set" in ended.err, words
+
+
 # --- check -------------------------------------------------------------------------------------------------------
 
 

@@ -213,6 +213,19 @@ def test_secrets_come_from_the_environment() -> None:
         ]
 
 
+def test_a_look_into_the_archive_needs_its_own_tables_only() -> None:
+    rest = (
+        '[web]\nbase_url = "${BASE}"\n[[subscribers]]\nid = "a"\nto = ["webhook+https://a.example?secret=${SECRET}"]\n'
+    )
+    settings = parse_settings(f'[service]\nlanguage = "en"\n{rest}', environ={}, archive_only=True)
+    assert settings.service.language == "en" and settings.subscribers == ()
+    with pytest.raises(ConfigError) as refused:
+        parse_settings(f'[storage]\nurl = "postgresql+psycopg://u:${{PW}}@h/db"\n{rest}', environ={}, archive_only=True)
+    assert refused.value.problems == ["line 2: storage.url: the environment variable PW is not set or empty"]
+    whole = parse_settings(rest, environ={"BASE": "https://w.example", "SECRET": "s"}, archive_only=True)
+    assert len(whole.subscribers) == 1
+
+
 def test_a_number_and_a_switch_may_come_from_the_environment() -> None:
     text = '[crawl]\ndelay = "${DELAY}"\nallow_private = "${PRIVATE}"'
     crawl = parse_settings(text, environ={"DELAY": "0.5", "PRIVATE": "true"}).crawl
