@@ -101,6 +101,7 @@ _MEANS_SHARE = re.compile(
 _MEANS = re.compile(r"人均[^,。;]{0,8}收入|家庭[^,。;]{0,10}(?:收入|财产|存款|资产)|存款|市值|财产|月收入|年收入")
 
 
+_GROUP_OF = re.compile(r"(?:\([^()]{1,6}\))?的?(?:且[^,。;]{2,16}的)?[一-鿿]{0,6}(?:家庭|人员|对象|人群|群体|人口)")
 _WHEN = re.compile(r"时[,的]|的?(?:情况下|情形)")
 _WORTH = re.compile(
     r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?"
@@ -141,6 +142,8 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True  # 白血病等12种疾病 counts the words before it
     if _DEFINES.search(text[setting.sentence[0] : quantity.start]):
         return True
+    if quantity.sort == "times" and (_MEANS.search(text[setting.clause[0] : quantity.start]) or _GROUP_OF.match(after)):
+        return True  # 收入在低保标准1.5倍以内
     if quantity.sort == "months" and _MEANS.search(text[setting.clause[0] : quantity.start]):
         return True
     if quantity.sort in ("count", "percent") and _REQUIRED.search(text[setting.sentence[0] : quantity.start]):
@@ -258,6 +261,9 @@ def _earns(setting: Setting, quantity: Quantity, after: str) -> bool:
 _RATE_OF = re.compile(  # 参保缴费率, 低收费开放率: rates about paying, and nothing to pay
     _CONTRIBUTION.pattern + r"[一-鿿]{0,8}?(?<!费)(?:率|占比|比重)[^,。;]{0,8}$|缴费率[^,。;]{0,8}$"
 )
+_RAISED_IN_ALL = re.compile(
+    r"(?:筹资|缴费|收费)(?:总额|总量|规模|总计|收入|金额)[^,。;\d]{0,6}$"
+)  # a total, and nobody's duty
 _NEXT = re.compile(r"[、,;]")
 _PAID_IN_HEAD = re.compile(  # 起付标准:在职职工200元,退休人员150元
     _CONTRIBUTION.pattern + r"[一-鿿]{0,4}(?:分别)?[为是]?:[^。;:%]{0,40}$"
@@ -274,6 +280,8 @@ _PAID_BACK = re.compile(
 def is_contribution(setting: Setting, quantity: Quantity) -> bool:
     """What people pay in, or pay themselves, is no benefit: 个人缴费每人每年60元."""
     if quantity.sort not in ("money", "percent"):
+        return False
+    if quantity.unit == "元" and _RAISED_IN_ALL.search(setting.text[setting.clause[0] : quantity.start]):
         return False
     before = setting.text[max(setting.clause[0], quantity.start - 40) : quantity.number]
     after = _NEXT.split(setting.text[quantity.end : min(setting.clause[1], quantity.end + 12)])[0]
@@ -299,7 +307,7 @@ def kind_of(setting: Setting, quantity: Quantity) -> Kind:
 
 _SPENT = re.compile(
     r"(?:投入|投资|总额|统筹|筹集|筹措|募集|产值|营收|收入|销售|交易额|生产总值|增加值|融资|授信|引资|到位"
-    r"|节约|税收|进出口|零售|消费额|成交|贷款余额|支出|争取[^,。;]{0,10}资金)[^,。;]{0,16}$"
+    r"|节约|税收|进出口|零售|消费额|成交|贷款余额|支出|结余|争取[^,。;]{0,10}资金)[^,。;]{0,16}$"
 )
 _PAID_OUT = re.compile(
     r"(?:累计|共|已|合计|总计|全年|年内)[^,。;]{0,14}(?:发放|兑付|支付|兑现|减免|补贴|补助|资助|奖励|救助"
@@ -329,7 +337,9 @@ _OF_BAND = re.compile(
 _FUNDS_NAMED = re.compile(
     r"(?:救助|补助|补贴|奖励|资助|奖补)(?:基金|资金|经费|对象|人员|人次|面|率)"
 )  # they give nothing here
-_AVERAGE = re.compile(r"(?:平均|实际|综合)[一-鿿]{0,10}比例[^,。;\d]{0,6}$")  # what comes out of a rule, and is none
+_AVERAGE = re.compile(
+    r"(?:(?:平均|实际|综合)[一-鿿]{0,10}比例|比例(?:平均|实际))[^,。;\d]{0,6}$"
+)  # what comes out of a rule, and is none
 _SHARE_NAMED = re.compile(r"(?:支付|报销|补贴|补助|资助|结算|救助|补偿|给付|贴息|返还|奖补|奖励)比例(?:标准)?分别")
 _DEALT = re.compile(r"比例(?:标准)?分别(?:为|是|按)?(?:[一-鿿、()]{1,16}[\d.]{1,6}%[、,和及]?){1,8}[一-鿿()]{0,16}$")
 _OF_AMOUNT = re.compile(
@@ -363,9 +373,14 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
         return False
     if quantity.sort == "percent":
         return _is_share(setting, quantity, own, after)
+    if quantity.bound == ">=" and _FUNDED.match(after):
+        return False
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
 
 
+_FUNDED = re.compile(  # 每人每年不低于10元的标准安排专项资金: how much is to be set aside
+    r"的?(?:标准|比例)?,?(?:足额|统筹|予以|列入|纳入)?(?:安排|列支|预算|筹集|筹措|落实|提取)[^,。;]{0,16}(?:资金|经费|预算|基金)"
+)
 _BY_SOURCE = re.compile(
     r"(?:中央|省级?|市级?|区级?|县级?|上级|本级|各级|地方)(?:财政)?(?:补助|配套|投入)(?:资金)?[^,。;]{0,2}$"
 )
@@ -389,6 +404,10 @@ def _told_as_done(setting: Setting, own: str) -> bool:
     )
 
 
+_OF_LOT = re.compile(  # the budget of one lot of a tender
+    r"(?:标段|标包|(?:第|采购|^|[、,其中])[一二三四五六七八九十\dA-H]包|包[一二三四五六七八九十\dA-H])(?:\([^()]{1,24}\))?"
+    r"[一-鿿]{0,6}$"
+)
 _UNCLAIMED = ("元", "元/年", "元/月", "美元", "港元")
 
 
@@ -397,7 +416,7 @@ def is_total(own: str) -> bool:
     granted = re.search(r"(?:给予|予以)[^,。;]{0,6}$", own)
     if re.search(r"发放[一-鿿“”]{0,8}(?:券|贷款)[^,。;]{0,4}$|其中[^,。;\d]{0,4}用于[^,。;\d]{2,16}$", own):
         return True
-    if _PAID_OUT.search(own) or _BY_SOURCE.search(own):
+    if _PAID_OUT.search(own) or _BY_SOURCE.search(own) or _OF_LOT.search(own):
         return True
     return not granted and bool(_SPENT.search(own) or _BUDGETED.search(own))
 
@@ -414,7 +433,8 @@ def _is_share(setting: Setting, quantity: Quantity, own: str, after: str) -> boo
     if setting.carried and re.search(r"(?:提高|增加|降低|上浮)(?:到|至)$", own):
         return True
     if quantity.unit == "pp":
-        return bool(re.search(r"(?:报销|支付|补贴|补助|资助|救助)(?:比例|标准)", setting.before(quantity)))
+        raised = re.search(r"(?:报销|支付|补贴|补助|资助|救助)(?:比例|标准)", setting.before(quantity))
+        return bool(raised) or "贴息" in own[-12:] or bool(re.match(r"(?:以内)?的?(?:贷款|财政)?贴息", after))
     if re.search(r"(?:财政|基金|统筹)[^,。;]{0,8}(?:承担|负担|支付|补助|分担)[^,。;]{0,6}$", own):
         return True
     if _OF_AMOUNT.search(own) and re.match(r"(?:且|,)?(?:最高|累计)?[^,。;]{0,16}(?:给予|予以|补贴|补助|奖励)", after):
@@ -555,7 +575,9 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
         and not re.search(r"力争|计划|目标|拟|争取", before)
     ):
         return "progress"
-    if quantity.sort == "money" and _PROJECT_COST.search(before):
+    if quantity.sort == "money" and (
+        _PROJECT_COST.search(before) or _OF_LOT.search(setting.text[setting.clause[0] : quantity.start])
+    ):
         return "progress"
     if (
         setting.genre == "rule"
@@ -636,7 +658,7 @@ def _date_points(setting: Setting, quantity: Quantity, before: str) -> Kind | No
     back = any(_looks_back(setting, before)) or (
         setting.genre == "report" and setting.mode != "ahead" and bool(_REPORTED.match(setting.clause_text()))
     )
-    told = setting.genre == "rule" and _tells_a_year(setting, quantity, before)
+    told = setting.genre == "rule" and setting.mode != "ahead" and _tells_a_year(setting, quantity, before)
     if setting.dated and not back and not told and setting.mode != "back":
         if setting.year and setting.dated < setting.year:
             return "progress"

@@ -63,6 +63,11 @@ class Responsibility:
 _TITLE_CLOSE = r"(?:\(.{1,12}\)|[》”])*(?:的?(?:通知|公告|通告))?$"
 _RULE_TITLE = re.compile(alternation(words("genre", "rule")) + _TITLE_CLOSE, re.M)
 _REPORT_TITLE = re.compile(r"(?<!的)情况的?(?:公告|公示|通报|报告|说明|公开)?$", re.M)
+_TENDER_TITLE = re.compile(  # what is asked of whoever serves; not what came of it
+    r"(?:购买[^\n]{0,24}服务|采购|招标|比选|磋商|询价)(?![^\n]{0,30}(?:结果|中标|成交|合同|情况|办法|目录))[^\n]{0,30}"
+    r"(?:公告|公示|文件|需求书?|邀请书?|项目)$",
+    re.M,
+)
 _PLAN_TITLE = re.compile(alternation(words("genre", "plan")) + _TITLE_CLOSE, re.M)
 
 
@@ -79,6 +84,8 @@ def genre_of(title: str, text: str) -> Genre:
         return "report"
     if re.search(r"(?:^|\n)第一条", text[:6000]):
         return "rule"
+    if _TENDER_TITLE.search(head):
+        return "plan"
     if _RULE_TITLE.search(head):
         return "rule"
     if _PLAN_TITLE.search(head):

@@ -168,13 +168,17 @@ def subject_of_count(
     left = max(clause[0], floor)
     printed = text[left : quantity.start]
     before = tidy(_without_previous(printed, quantity))
-    if _SIZE_ALONE.fullmatch(text[quantity.tail : min(clause[1], ceiling)]):
+    if _SIZE_ALONE.fullmatch(text[quantity.tail : min(clause[1], ceiling)]) and not _COUNTED_AGAIN.match(
+        text, quantity.tail
+    ):
         ceiling = clause[1]
     standard = _AS_STANDARD.match(text, quantity.end)
     behind = standard.end() if standard else quantity.tail
     measured = standard and (_MEASURED_NOUN.search(before) or ceiling - behind < 5)
     after = "" if measured else _following(text[behind : min(clause[1], ceiling)])
     if quantity.sort == "money":
+        if re.search(r"(?:标段|包)(?:\([^()]*\))?$", before) and "预算" in text[max(0, clause[0] - 60) : clause[0]]:
+            after = after or "预算"
         return _shorten(_strip_verb(before) + after) or _fallback(text, clause)
     if after and len(_strip_verb(before)) > 2 and _DOING_TO_IT.search(after) and not _ENDS_IN_VERB.search(before):
         return _shorten(_strip_verb(before) + after)
@@ -231,6 +235,7 @@ _NEXT_OF_LIST = re.compile(r"(?:[、和及与]|以及)(?=(?:[一-鿿]{0,6})$)")
 
 _MEASURED_NOUN = re.compile(r"(?:面积|用地|率|比例|时间|时长|人数|次数|数量|容积|宽度|高度|长度)$")
 _SIZE_ALONE = re.compile(r"(?:年|总)?(?:产值|营收|营业收入|投资|收入|投资额|交易额)?")  # 10个产值超10亿元的园区
+_COUNTED_AGAIN = re.compile(r"\d[\d.]*[万千]?[余多]?(?:户|人|名|床|张)")  # 1200户3100人
 _AS_STANDARD = re.compile(r"的(?:标准|要求|比例|规模)|[或和及]")  # 建筑面积不低于0.1平方米的标准配建
 _DOING_TO_IT = re.compile(r"^[一-鿿]{0,4}(?:建设|改造|创建|提升|发展|升级|工作|运行|运营)$")
 _ENDS_IN_VERB = re.compile(any_of("time", "doing").pattern + "了?$")
