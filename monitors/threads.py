@@ -66,6 +66,15 @@ _GENERIC = re.compile(
 _LESS_IS_BETTER = re.compile(r"失业率|死亡率|发生率|发病率|事故|能耗|排放|涨幅|自付|逾期|空置率")
 _PEOPLE, _THINGS = frozenset("人名位"), frozenset("个家所处间座项种类支件套条门批组站")
 
+_DRAFT = re.compile(r"征求意见稿|送审稿|讨论稿|[（(]草案|草案$|征[求集].{0,60}意见|意见征[求集]")
+_MADE_KNOWN = re.compile(r"印发|公布|发布")
+_DRAFT_HEAD = re.compile(
+    r"^[^。\n]{0,80}[（(](?:公开|二次|再次)?(?:征求意见稿|送审稿|草案)[^（）()。\n]{0,10}[）)]$"
+    r"|现(?!行)(?:就|将|面向|向|公开|征)[^。已\n]{0,60}征[求集][^。\n]{0,20}意见|现[^。已\n]{0,10}公开征[求集]",
+    re.MULTILINE,
+)
+_HEAD = 400  # characters of a text in which it says that it is a draft
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -137,6 +146,14 @@ class Relation:
     before: Figure
     after: Figure
     reason: str = ""
+
+
+def is_draft(title: str, text: str) -> bool:
+    """Whether a document asks what people think of a policy to come: by its title, or by the head of its text."""
+    asks = _DRAFT.search(title)
+    if asks and (asks[0].endswith("稿") or "草案" in asks[0] or not _MADE_KNOWN.search(title)):
+        return True
+    return not _MADE_KNOWN.search(title) and bool(_DRAFT_HEAD.search(text[:_HEAD]))
 
 
 def natural_id(statement: Statement) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from monitors import rules
-from monitors.threads import Decision, Relation, Statement, Tracked, link, relations, statement_key
+from monitors.places import place_of
+from monitors.threads import Decision, Relation, Statement, Tracked, is_draft, link, relations, statement_key
 from pledgewatch.settings import Settings
 from storage import documents, threads
 from storage.documents import StoredDocument
@@ -40,24 +41,27 @@ def thread(
     conn: sa.Connection,
     settings: Settings,
     document: StoredDocument,
+    text: str,
     statements: Sequence[documents.Statement],
     inherited: Mapping[int, str | None],
     now: datetime,
 ) -> Threading:
-    """Give each statement of a document's newest version its tracked measure, and store that.
+    """Give each statement of a document's newest version, whose text this is, its tracked measure, and store that.
 
-    `inherited` holds, by statement id, what the statements it was aligned with belonged to; these are kept.
+    `inherited` holds, by statement id, what the statements it was aligned with belonged to; these are kept. A draft's
+    statements, and those of another place's figures, belong to none: nothing follows from them.
     """
-    kept = {id_: tracked for id_, tracked in inherited.items() if tracked}
+    outside = {s.id for s in statements if _is_outside(document, text, s.measure)}
+    kept = {id_: tracked for id_, tracked in inherited.items() if tracked and id_ not in outside}
     configured = _configured(settings)
-    rest = [_statement(document, s) for s in statements if s.id not in kept]
+    rest = [_statement(document, s) for s in statements if s.id not in kept and s.id not in outside]
     found: dict[int, str] = dict(kept)
     if rest:
         known = _known(conn, document)
         links = link(rest, known, _tracked(conn, document.region, configured), _decisions(conn))
         threads.put_tracked(conn, [_row(t, now) for t in links.created])
         found |= links.assigned
-    threads.assign(conn, found)
+    threads.assign(conn, {**found, **dict.fromkeys(outside)})
     return Threading(found, {id_: t.name for id_, t in configured.items()})
 
 
@@ -92,6 +96,13 @@ def thread_relations(
         new = relations([_statement(document, s) for s in own], others[tracked_id])
         found += [r for r in new if _about(r) not in said]
     return rules.thread_events(occasion, found, refs, mentioned)
+
+
+def _is_outside(document: StoredDocument, text: str, measure: Measure) -> bool:
+    if is_draft(document.title, text):
+        return True
+    figure = next(iter(measure.figures), None)
+    return figure is not None and place_of(text, figure.start, document.region or "") is not None
 
 
 def _about(relation: Relation) -> tuple[str, frozenset[int]]:
@@ -204,5 +215,6 @@ def split_measure(
     version = documents.latest_version(conn, document.id)
     assert version is not None, f"document {document.id} has no version"
     ids = {k.id for k in mine}
-    thread(conn, settings, document, [s for s in version.statements if s.id in ids], {}, now)
+    own = [s for s in version.statements if s.id in ids]
+    thread(conn, settings, document, version.text, own, {}, now)
     return len(mine)

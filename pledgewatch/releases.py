@@ -244,7 +244,7 @@ def _publish(conn: sa.Connection, scene: Scene, release: Release) -> Outcome:
     version = _add_version(conn, scene, release, id_, baseline)
     stored = documents.document_by_id(conn, id_)
     assert stored is not None
-    threading = thread(conn, scene.settings, stored, version.statements, {}, scene.now)
+    threading = thread(conn, scene.settings, stored, version.text, version.statements, {}, scene.now)
     occasion = _occasion(scene, stored, (None, version.number), baseline)
     found = rules.document_events(
         occasion, "published", measures=version.measures, refs=threading.refs_of(version.statements)
@@ -311,7 +311,8 @@ def _keep_threads(
     conn: sa.Connection, settings: Settings, document: StoredDocument, older: StoredVersion, newer: StoredVersion
 ) -> None:
     """Let the statements of a better reading belong to what they belonged to; new ones are threaded as ever."""
-    thread(conn, settings, document, newer.statements, _inherited(older, newer), newer.mark.created_at)
+    kept = _inherited(older, newer)
+    thread(conn, settings, document, newer.text, newer.statements, kept, newer.mark.created_at)
 
 
 def _inherited(older: StoredVersion, newer: StoredVersion) -> dict[int, str | None]:
@@ -329,7 +330,8 @@ def _revision_events(
     fields: Sequence[str],
     came_back: bool,
 ) -> tuple[Event, ...]:
-    threading = thread(conn, scene.settings, document, newer.statements, _inherited(older, newer), scene.now)
+    kept = _inherited(older, newer)
+    threading = thread(conn, scene.settings, document, newer.text, newer.statements, kept, scene.now)
     refs = {**threading.refs_of(older.statements), **threading.refs_of(newer.statements)}
     changes = compare_measures(older.measures, comparable.measures)
     occasion = _occasion(scene, document, (older.number, newer.number), _is_unfinished_baseline(conn, scene))

@@ -20,6 +20,7 @@ from monitors.threads import (
     Statement,
     Tracked,
     agree,
+    is_draft,
     link,
     natural_id,
     reaches,
@@ -317,6 +318,39 @@ def test_a_target_is_met_once() -> None:
     again = statement("等级评定率", figure(95, "%"), document=4, on=date(2026, 6, 1))
     assert kinds(relations([done], [target, short])) == [("restated", 2), ("met", 1)]
     assert kinds(relations([again], [target, short, done])) == [("restated", 3)]
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("关于征求《云川市养老机构补贴办法（征求意见稿）》意见的公告", "现公开征求意见。"),
+        ("云川市养老服务条例（草案）", ""),
+        ("云川市养老机构补贴办法公开征求意见", ""),
+        ("关于《云川市养老机构补贴办法》的意见征集", ""),
+        ("云川市民政局公告", "云川市养老机构补贴办法（征求意见稿）\n第一条 每张床位补贴1万元。"),
+        ("云川市民政局公告", "为规范补贴，现就《云川市养老机构补贴办法》向社会公开征求意见。"),
+        ("云川市民政局公告", "现将《云川市养老机构补贴办法》全文公布，征求社会各界意见。"),
+    ],
+)
+def test_a_draft_says_so_in_its_title_or_at_its_head(title: str, text: str) -> None:
+    assert is_draft(title, text)
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("云川市养老机构补贴办法", "在广泛征求意见的基础上，制定本办法。"),
+        ("关于印发云川市养老机构补贴办法的通知", "经公开征求意见，现将办法印发给你们。"),
+        ("关于印发《云川市重大行政决策公开征求意见办法》的通知", "现将办法印发给你们。"),
+        ("关于2025年预算执行情况和2026年预算草案的报告", "一、2025年预算执行情况"),
+        (
+            "关于市政协第1号提案的答复",
+            "您提出的提案收悉。我局起草了《云川市养老办法（征求意见稿）》，已建成床位300张。",
+        ),
+    ],
+)
+def test_what_only_speaks_of_drafts_is_none(title: str, text: str) -> None:
+    assert not is_draft(title, text)
 
 
 # --- the reference links -------------------------------------------------------------------------------------

@@ -99,6 +99,35 @@ def test_a_report_that_reaches_a_target_says_so(world: World) -> None:
     assert "target.met" in world.types()
 
 
+def test_figures_of_another_place_say_nothing_of_the_region(world: World) -> None:
+    world.check()
+    lines = [
+        "11月20日，我局赴武汉市考察。武汉市按照产权分别给予符合条件的养老机构9000元/张、12000元/张的建设补贴，"
+        "养老机构护理型床位占比达到70%。",
+        "据了解，全国养老机构护理型床位占比达到65%。",
+    ]
+    world.publish("visit", "云川市民政局赴武汉市考察养老服务工作", lines, published="2026-08-21")
+    world.check()
+    assert world.types() == ["document.published"]
+    world.revise("visit", "70%", "72%")
+    world.check()
+    assert world.types()[1:] == ["document.revised", "measure.changed"]
+
+
+def test_a_draft_is_told_and_compared_with_nothing(world: World) -> None:
+    world.check()
+    lines = ["一、目标", "到2027年底，养老机构护理型床位占比达到60%以上。"]
+    title = "关于征求《云川市养老服务规划（征求意见稿）》意见的公告"
+    world.publish("draft", title, lines, published="2026-08-21")
+    world.check()
+    assert world.types() == ["document.published"]
+    world.publish("newplan", "云川市养老服务规划", lines, published="2026-08-22")
+    world.check()
+    assert world.types()[1:] == ["document.published", "measure.restated"]
+    restated = world.events()[-1]
+    assert restated.before is not None and restated.before["value"] == 55
+
+
 def test_a_document_is_withdrawn_when_it_is_gone_twice_and_restored_when_it_is_back(world: World) -> None:
     world.check()
     world.withdraw("plan")
