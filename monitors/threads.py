@@ -450,7 +450,7 @@ def relations(new: Sequence[Statement], known: Sequence[Statement]) -> tuple[Rel
     Only documents that stand are looked at. Where another document agrees in any of its statements, it is
     neither restated nor in conflict; where several of its statements could be meant, the one under the most
     similar condition is. restated looks at the latest document before; met at targets that no known report
-    had reached.
+    had reached and no later document gave another figure.
     """
     others = [s for s in known if s.standing]
     found: list[Relation] = []
@@ -470,9 +470,11 @@ def _disagreements(statement: Statement, others: Sequence[Statement]) -> list[Re
     told = [_meant(r) for r in documents.values() if all(x.kind != "same" for x in r)]
     conflicts = [r for r in told if r.kind == "conflict"]
     restated = [r for r in told if r.kind == "restated" and r.later is statement]
-    agreed = [x.earlier for r in documents.values() for x in r if x.kind == "same" and x.later is statement]
+    # Where the document in force before agrees, or is contradicted, an older one has nothing to say.
+    answered = [x.earlier for r in documents.values() for x in r if x.kind == "same" and x.later is statement]
+    answered += [r.earlier for r in conflicts if r.later is statement]
     latest = max((r.earlier for r in restated), key=_day, default=None)
-    if latest is None or any(_day(s) >= _day(latest) for s in agreed):
+    if latest is None or any(_day(s) >= _day(latest) for s in answered):
         return conflicts
     return conflicts + [r for r in restated if r.earlier is latest]
 
@@ -501,13 +503,25 @@ def _meant(found: Sequence[Relation]) -> Relation:
 def _met(statement: Statement, others: Sequence[Statement]) -> list[Relation]:
     reports = [s for s in others if s.measure.kind == "progress"]
     found = []
-    for target in (s for s in others if s.measure.kind == "target" and _in_time(s, statement)[0] is s):
-        if any(reaches(report.measure, target.measure) for report in reports):
+    targets = [s for s in others if s.measure.kind == "target" and _in_time(s, statement)[0] is s]
+    for target in targets:
+        if _is_superseded(target, targets) or any(reaches(report.measure, target.measure) for report in reports):
             continue
         relation = relate(target, statement)
         if relation and relation.kind == "met":
             found.append(relation)
     return found
+
+
+def _is_superseded(target: Statement, targets: Iterable[Statement]) -> bool:
+    """Whether a later document gives another figure for the same deadline, in each of its statements."""
+    documents: dict[int, list[Relation]] = defaultdict(list)
+    for other in targets:
+        if _day(other) > _day(target) and other.measure.deadline == target.measure.deadline:
+            relation = relate(target, other)
+            if relation and relation.kind != "repeated":
+                documents[other.document].append(relation)
+    return any(all(r.kind != "same" for r in found) for found in documents.values())
 
 
 def reaches(progress: Measure, target: Measure) -> bool:
@@ -575,6 +589,8 @@ def _disagreement(earlier: Statement, later: Statement, a: Figure, b: Figure) ->
 
 def _clash(earlier: Statement, later: Statement, a: Figure, b: Figure) -> str:
     """Why time does not explain two figures, or ""."""
+    if b.previous is not None and b.previous == a.value:
+        return ""  # 由960元提高到1030元 says itself that it follows on 960元
     if _digits(a) == _digits(b):
         return "lost_mark"  # 5-30万元 printed as 530万元, 72.1% as 721%
     low, high = sorted((abs(_end(a, max)), abs(_end(b, max))))

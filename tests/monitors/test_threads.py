@@ -299,6 +299,28 @@ def test_restated_looks_at_the_latest_document_before() -> None:
     assert relations([old], known) == ()
 
 
+def test_nothing_older_is_restated_where_the_figure_in_force_is_contradicted() -> None:
+    known = [
+        statement("建设补贴", figure(value, "元/张"), kind="subsidy", document=n, on=on)
+        for n, value, on in ((1, 10000, date(2026, 3, 10)), (2, 12000, date(2026, 11, 21)))
+    ]
+    new = statement("建设补贴", figure(20000, "元/张"), kind="subsidy", document=9, on=date(2026, 11, 22))
+    assert kinds(relations([new], known)) == [("conflict", 2)]
+    later = replace(new, published_on=date(2027, 1, 22))
+    assert kinds(relations([later], known)) == [("restated", 2)]
+    misprint = statement("建设补贴", figure(100000, "元/张"), kind="subsidy", document=1, on=date(2025, 3, 10))
+    assert kinds(relations([later], [misprint, known[1]])) == [("restated", 2)]
+
+
+def test_a_figure_that_names_the_one_before_it_contradicts_nothing() -> None:
+    known = statement("低保标准", figure(960, "元/月"), kind="subsidy", on=date(2026, 11, 2))
+    raised = replace(figure(1030, "元/月"), previous=960)
+    new = statement("低保标准", raised, kind="subsidy", document=2, on=date(2026, 11, 22))
+    assert kinds(relations([new], [known])) == [("restated", 1)]
+    assert kinds(relations([replace(new, measure=replace(new.measure, figures=(replace(raised, previous=None),)))],
+                           [known])) == [("conflict", 1)]  # fmt: skip
+
+
 def test_a_document_with_several_tiers_disagrees_only_if_none_of_them_agrees() -> None:
     known = [
         statement("护理补贴", figure(v, "元/月"), kind="subsidy", condition=c, document=1, on=date(2024, 1, 1))
@@ -318,6 +340,22 @@ def test_a_target_is_met_once() -> None:
     again = statement("等级评定率", figure(95, "%"), document=4, on=date(2026, 6, 1))
     assert kinds(relations([done], [target, short])) == [("restated", 2), ("met", 1)]
     assert kinds(relations([again], [target, short, done])) == [("restated", 3)]
+
+
+def test_a_report_is_judged_by_the_target_in_force() -> None:
+    old, raised = (
+        statement("护理型床位占比", figure(value, "%"), kind="target", document=n, on=on, deadline=date(2027, 12, 31))
+        for n, value, on in ((1, 55, date(2025, 6, 18)), (2, 60, date(2026, 11, 20)))
+    )
+    report = statement("护理型床位占比", figure(56.2, "%"), document=3, on=date(2026, 11, 21))
+    assert kinds(relations([report], [old])) == [("met", 1)]
+    assert relations([report], [old, raised]) == ()
+    for_longer = replace(raised, measure=replace(raised.measure, deadline=date(2030, 12, 31)))
+    assert kinds(relations([report], [old, for_longer])) == [("met", 1)]
+    later = replace(raised, published_on=date(2026, 11, 30))
+    assert kinds(relations([report], [old, later])) == [("met", 1)]
+    done = statement("护理型床位占比", figure(61, "%"), document=3, on=date(2026, 11, 21))
+    assert kinds(relations([done], [old, raised])) == [("met", 2)]
 
 
 @pytest.mark.parametrize(
