@@ -63,6 +63,22 @@ def alike(pieces: Iterable[Piece]) -> bool:
     return size["same"] >= max(size["old"], size["new"])
 
 
+def quoted(text: str, quote: str, which: Side) -> tuple[Piece, ...]:
+    """`text` with `quote` marked where it stands in it: first as a number of its own, not as part of another.
+
+    >>> [p.text for p in quoted("满80岁的每月80元", "80元", "new") if p.side == "new"]
+    ['80元']
+    """
+    if not text:
+        return ()
+    places = [m.start() for m in re.finditer(re.escape(quote), text)] if quote else []
+    at = next((n for n in places if not text[n - 1 : n].isdigit() and text[n - 1 : n] not in (".", ",")), None)
+    if at is None:
+        return (Piece(text, "same"),)
+    parts = (Piece(text[:at], "same"), Piece(quote, which), Piece(text[at + len(quote) :], "same"))
+    return tuple(part for part in parts if part.text)
+
+
 def side(pieces: Iterable[Piece], which: Side) -> tuple[Piece, ...]:
     """One of the two sentences: its own pieces and the shared ones."""
     return tuple(p for p in pieces if p.side in ("same", which))

@@ -8,7 +8,10 @@ Beside the contract's fields these keys of `Event.detail` are shown where they a
 `after_words` (a figure ready to read); `deadline`, `recipient`, `condition` (a value, or [before, after]);
 `bodies`; `days` (left until the deadline, below 0 past it); `reported` (the last figure reported towards a target:
 `words`, `figure`, `published_on`); `reasons`, `cause`, `reason` (codes, see `phrases.REASONS`, or words);
-`figures` (what a new document holds: `name`, `words`, `figures`); `other_document` (of a conflict); `published_on`.
+`figures` (what a new document holds: `name`, `words`, `figures`) and `measures` (how many it holds in all);
+`other_document` (of a conflict); `published_on`; `files` ("added", "changed", "removed": names) and `sentences`
+([old, new], with `sentences_in_all` and `same_numbers`) of a revision; `file` (the attachment that
+gives a figure).
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from notify.marking import Piece, alike, excerpt, head, mark, side
+from notify.marking import Piece, alike, excerpt, head, mark, quoted, side
 from notify.phrases import (
     REASONS,
     WORDS,
@@ -55,6 +58,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 # From all there is to one line an event: the first that fits the channel is taken.
 _CONTEXTS: tuple[int | None, ...] = (400, 60, 16, None)
 _LONGEST_TITLE, _LONGEST_URL, _MOST_FIGURES = 120, 500, 5
+_REWRITTEN = 40  # characters around what changed in a sentence that gives no figure
 
 
 @dataclass(frozen=True)
@@ -117,10 +121,18 @@ class Message:
     contact: str = ""
 
 
+TOLD_AT_LENGTH = 8  # documents of one message; of more, each has a line an event
+
+
+def documents_of(events: Iterable[Event]) -> int:
+    """How many documents, or sources without one, events are of."""
+    return len({e.document.id if e.document else e.source for e in events})
+
+
 def _start(events: Sequence[Event]) -> int:
     """A digest of many documents is read on a phone: it starts with less of each."""
-    documents = len({e.document.id if e.document else e.source for e in events})
-    return 0 if documents <= 3 else 2 if documents <= 8 else 3
+    documents = documents_of(events)
+    return 0 if documents <= 3 else 2 if documents <= TOLD_AT_LENGTH else 3
 
 
 # --- what a template sees -----------------------------------------------------------------------------------
@@ -284,7 +296,10 @@ def _group(events: Sequence[Event], s: _Setting) -> Group:
         summaries=tuple(dict.fromkeys(filter(None, (_summary(e, s) for e in own)))),
         facts=_document_facts(document, events, s) if s.context is not None else (),
         links=_document_links(document, events, s) if document else _source_links(events[0].source, s),
-        changes=tuple(_change(e, s) for e in events if e.measure is not None),
+        changes=(
+            *(c for e in own for c in _rewritten(e, s)),
+            *(_change(e, s) for e in events if e.measure is not None),
+        ),
         ids=tuple(sorted(e.id for e in events)),
     )
 
@@ -296,14 +311,44 @@ def _summary(event: Event, s: _Setting) -> str:
     if s.context is None:
         return ""
     if event.type == "document.published":
-        told = [_headline(f, s.language) for f in detail.get("figures") or () if f.get("words")][:_MOST_FIGURES]
+        told = [_headline(f, s.language) for f in detail.get("figures") or () if f.get("words")]
+        in_all = max(len(told), detail.get("measures") or 0)
+        told, more = told[:_MOST_FIGURES], w["in_all"].format(n=in_all) if in_all > _MOST_FIGURES else ""
         scanned = any(f.get("ocr") for f in detail.get("figures") or ())
         note = f"{w['open']}{w['ocr']}{w['close']}" if scanned else ""
-        return f"{w['figures']}{w['colon']}{w['comma'].join(told)}{note}" if told else ""
-    reasons = w["comma"].join(reason_words(code, s.language) for code in detail.get("reasons") or ())
+        return f"{w['figures']}{w['colon']}{w['comma'].join(told)}{more}{note}" if told else ""
+    reasons = w["comma"].join(_reason_of_revision(code, detail, s) for code in detail.get("reasons") or ())
     if reasons:
         return f"{w['revised' if event.type == 'document.revised' else 'reason']}{w['colon']}{reasons}"
     return clean(detail.get("reason") or event.summary)
+
+
+def _reason_of_revision(code: str, detail: Mapping[str, Any], s: _Setting) -> str:
+    """A reason in words; that files differ with the names of the files."""
+    files = detail.get("files") or {}
+    if code != "attachments" or not any(files.values()):
+        return reason_words(code, s.language)
+    named = [(kind, name) for kind in ("added", "changed", "removed") for name in files.get(kind) or ()]
+    told = [s.words[f"file_{kind}"].format(name=head(clean(name), _LONGEST_TITLE)) for kind, name in named]
+    more = s.words["in_all"].format(n=len(told)) if len(told) > _MOST_FIGURES else ""
+    return s.words["comma"].join(told[:_MOST_FIGURES]) + more
+
+
+def _rewritten(event: Event, s: _Setting) -> tuple[Change, ...]:
+    """The first sentences of a revision that changed no figure, shown as those of a figure are, only shorter."""
+    pairs = [[clean(side) for side in pair] for pair in event.detail.get("sentences") or ()]
+    if not pairs or s.context is None:
+        return ()
+    in_all = event.detail.get("sentences_in_all") or 0
+    about = s.words["same_numbers" if event.detail.get("same_numbers") else "same_measures"]
+    count = s.words["rewritten_in_all"].format(n=in_all) if in_all > len(pairs) else ""
+    told = []
+    for before, after in pairs:
+        inline, old, new = _marked(before, after, min(s.context, _REWRITTEN), inline=True)
+        sides = s.words["before"], s.words["after"]
+        told.append(Change(event.id, s.words["rewritten"], sides, about, "", "", count, (), inline, old, new))
+        about, count = s.words["elsewhere"], ""
+    return tuple(told)
 
 
 def _headline(told: Mapping[str, Any], language: str) -> str:
@@ -408,6 +453,7 @@ def _measure_facts(event: Event, s: _Setting) -> tuple[tuple[str, str], ...]:
         (w["deadline"], deadline),
         reported,
         (w["bodies"], w["comma"].join(clean(body) for body in detail.get("bodies") or ())),
+        (w["file"], head(clean(detail.get("file") or ""), _LONGEST_TITLE)),
         (w["other"], _other_document(detail.get("other_document") or {}, s)),
         note,
     )
@@ -440,16 +486,30 @@ def _other_document(other: Mapping[str, Any], s: _Setting) -> str:
 
 
 def _sentences(event: Event, context: int | None) -> _Sentences:
-    """Both sentences with their differences marked; and in one, where one took the other's place in a text."""
+    """Both sentences with their differences marked; and in one, where one took the other's place in a text.
+
+    Sentences of two documents differ in much that is no change: there the figure's own words are marked, nothing else.
+    """
     if context is None:
         return (), (), ()
     before, after = (clean((figure or {}).get("sentence") or "") for figure in (event.before, event.after))
+    if event.type in _OF_TWO_DOCUMENTS:
+        quotes = [clean((figure or {}).get("quote") or "") for figure in (event.before, event.after)]
+        old, new = quoted(before, quotes[0], "old"), quoted(after, quotes[1], "new")
+        return (), excerpt(old, context, 2 * context), excerpt(new, context, 2 * context)
+    return _marked(before, after, context, inline=event.type == "measure.changed")
+
+
+_OF_TWO_DOCUMENTS = ("measure.restated", "measure.conflict")
+
+
+def _marked(before: str, after: str, context: int, *, inline: bool) -> _Sentences:
     pieces = mark(before, after) if before and after else ()
     if not pieces or not alike(pieces):
         old, new = ((Piece(head(text, 4 * context), "same"),) if text else () for text in (before, after))
         return (), old, new
     marked = excerpt(pieces, context, 2 * context)
-    return marked if event.type == "measure.changed" else (), side(marked, "old"), side(marked, "new")
+    return marked if inline else (), side(marked, "old"), side(marked, "new")
 
 
 # --- formats ------------------------------------------------------------------------------------------------

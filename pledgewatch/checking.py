@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pledgewatch.deadlines import look_at_calendar
 from pledgewatch.logs import configure_logs
 from pledgewatch.passes import PassReport, pass_over
 from pledgewatch.settings import Settings, Source
@@ -20,6 +19,7 @@ from pledgewatch.work import Workshop
 from storage.database import Database
 from storage.errors import StorageError
 from storage.sources import source_states
+from storage.threads import statements_of
 
 if TYPE_CHECKING:
     from notify.sending import Tally
@@ -68,10 +68,19 @@ async def _check(settings: Settings, database: Database, chosen: Sequence[Source
                         print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
                     else:
                         show_report(report, baseline=report.source in first)
-        await asyncio.to_thread(look_at_calendar, settings, database, datetime.now(UTC))
+        await asyncio.to_thread(_look_at_calendar, settings, database)
         tally = await workshop.post.deliver()
     _tell_deliveries(tally)
     return 1 if failed or tally.dead or tally.retrying else 0
+
+
+def _look_at_calendar(settings: Settings, database: Database) -> None:
+    with database.read() as conn:
+        if not any(known.measure.deadline for known in statements_of(conn, kind="target")):
+            return
+    from pledgewatch.deadlines import look_at_calendar  # here: the rules are loaded only where a deadline is known
+
+    look_at_calendar(settings, database, datetime.now(UTC))
 
 
 async def _pass(workshop: Workshop, source: Source, counted: Callable[[int, int], None]) -> PassReport:

@@ -198,6 +198,11 @@ class Post:
     def _unsubscribe_at(self, subscriber: str, channel: str) -> str:
         return unsubscribe_at(self.settings, self.database, self.clock(), subscriber, channel)
 
-    def _events(self, ids: Sequence[int]) -> Sequence[Event]:
+    async def _events(self, ids: Sequence[int]) -> Sequence[Event]:
+        return await asyncio.to_thread(self._told, ids)
+
+    def _told(self, ids: Sequence[int]) -> Sequence[Event]:
+        from pledgewatch.telling import with_what_changed  # here: most passes tell nothing, and it loads the readers
+
         with self.database.read() as conn:
-            return events.events_by_ids(conn, ids)
+            return with_what_changed(conn, events.events_by_ids(conn, ids))

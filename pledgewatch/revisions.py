@@ -31,7 +31,7 @@ def changed_fields(before: Document, after: Reading) -> tuple[str, ...]:
     `before.text` is the whole text. A field that was not known before is filled in, not changed.
     """
     now = after.document
-    fields = ["text"] if _squeezed(_own_text(before)) != _squeezed(_own_text(now.with_text(after.text))) else []
+    fields = ["text"] if _squeezed(own_text(before)) != _squeezed(own_text(now.with_text(after.text))) else []
     fields += [name for name in _META if _is_changed(name, getattr(before, name), getattr(now, name))]
     if _said_by_files(before) != _said_by_files(now):
         fields.append("attachments")
@@ -47,7 +47,7 @@ def _is_changed(name: str, before: object, after: object) -> bool:
     return _is_known(before) and before != after
 
 
-def _own_text(document: Document) -> str:
+def own_text(document: Document) -> str:
     """What the page itself says, out of the whole text, which ends with what its files say. Links to files are not."""
     own = document.text.removesuffix(full_text(document)[len(document.text) :])
     return "\n".join(line for line in own.split("\n") if not is_attachment_line(line, document.attachments))
@@ -55,7 +55,37 @@ def _own_text(document: Document) -> str:
 
 def _said_by_files(document: Document) -> Counter[str]:
     """What the files say, in whatever order and by whatever name; those without text count by their bytes."""
-    return Counter(_squeezed(a.text or "") or a.sha256 or "" for a in document.attachments if a.kind == "file")
+    return Counter(_said_by(a) for a in document.attachments if a.kind == "file")
+
+
+def changed_files(before: Document, after: Document) -> dict[str, list[str]]:
+    """The names of files that were "added", "changed" and "removed", by what they say: a name is no change."""
+    gone, come = (_said_by_files(d) for d in (before, after))
+    same = gone & come
+    left = [_without(d, Counter(same)) for d in (before, after)]
+    told: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    for file in left[1]:
+        older = next((f for f in left[0] if _is_one_file(f, file)), None)
+        if older:
+            left[0].remove(older)
+        told["changed" if older else "added"].append(file.name or file.url)
+    told["removed"] = [f.name or f.url for f in left[0]]
+    return told
+
+
+def _without(document: Document, said: Counter[str]) -> list[Attachment]:
+    """The files of a document but for those that say one of `said`, each as often as it stands there."""
+    found = []
+    for file in (a for a in document.attachments if a.kind == "file"):
+        if said[words := _said_by(file)] > 0:
+            said[words] -= 1
+        else:
+            found.append(file)
+    return found
+
+
+def _said_by(file: Attachment) -> str:
+    return _squeezed(file.text or "") or file.sha256 or ""
 
 
 def _squeezed(text: str) -> str:

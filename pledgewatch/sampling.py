@@ -13,6 +13,7 @@ from notify.subscriptions import as_told, channel_id
 from pledgewatch.posting import style_of, unsubscribe_at
 from pledgewatch.queueing import meant_for
 from pledgewatch.settings import Settings, SubscriberTable
+from pledgewatch.telling import with_what_changed
 from pledgewatch.work import utc_now
 from storage import events
 from storage.database import Database
@@ -77,6 +78,6 @@ def show_past(settings: Settings, table: SubscriberTable, conn: sa.Connection, s
         return
     for number, message in enumerate(told, 1):
         due = message.due.astimezone(settings.service.zone)
-        shown = compose(subscriber, "terminal://", message.events, style_of(settings))
+        shown = compose(subscriber, "terminal://", with_what_changed(conn, message.events), style_of(settings))
         print(f"--- {number} of {len(told)}, {due:%Y-%m-%d %H:%M} ---")
         print(f"{shown.title}\n\n{shown.body}\n")

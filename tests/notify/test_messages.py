@@ -53,8 +53,8 @@ def written(
 CONFLICT = event(
     21,
     "measure.conflict",
-    before=figure(None, "元", "给予5-30万元的一次性奖励。", min=50000, max=300000),
-    after=figure(5300000, "元", "给予530万元的一次性奖励。"),
+    before=figure(None, "元", "给予5-30万元的一次性奖励。", min=50000, max=300000, quote="5-30万元"),
+    after=figure(5300000, "元", "对连锁运营的，给予530万元的一次性奖励。", quote="530万元"),
     measure=MeasureRef("award", "社区嵌入式养老服务机构奖励", "subsidy", "养老机构"),
     detail={
         "before_words": "5万—30万元",
@@ -85,6 +85,21 @@ PUBLISHED = document_event(
         "measures": 2,
     },
 )
+REWORDED = document_event(
+    71,
+    detail={
+        "reasons": ["text", "attachments"],
+        "changes": 0,
+        "published_on": "2025-07-07",
+        "files": {"added": ["申请表.docx"], "changed": ["补贴标准.xlsx"], "removed": []},
+        "sentences": [
+            ["由市民政局会同市财政局解释，自2025年8月1日起施行。", "由市民政局负责解释，自2025年8月1日起施行。"],
+            ["", "各区应当公开咨询电话。"],
+        ],
+        "sentences_in_all": 3,
+        "same_numbers": True,
+    },
+)
 WITHDRAWN = document_event(51, "document.withdrawn", detail={"reasons": ["404"], "changes": 0})
 BLOCKED = document_event(
     61, "source.blocked", document=None, detail={"name": "武汉市民政局 答复"}, summary="连续3次返回验证页面（HTTP 412）"
@@ -102,6 +117,8 @@ BLOCKED = document_event(
         ("missed.zh.txt", [MISSED], "text", "zh"),
         ("missed.en.txt", [MISSED], "text", "en"),
         ("published.zh.txt", [PUBLISHED], "text", "zh"),
+        ("reworded.zh.txt", [REWORDED], "text", "zh"),
+        ("reworded.en.txt", [REWORDED], "text", "en"),
         ("withdrawn.en.txt", [WITHDRAWN], "text", "en"),
         ("blocked.zh.txt", [BLOCKED], "text", "zh"),
         ("digest.zh.txt", [*busy_day(2), MISSED, PUBLISHED], "text", "zh"),
@@ -116,6 +133,26 @@ def test_golden(name: str, events: list[Event], format: Format, language: str) -
         path.write_text(told, "utf-8")
         pytest.fail(f"{name} was missing and has been written: read it, then run again")
     assert told == path.read_text("utf-8")
+
+
+def test_in_sentences_of_two_documents_only_the_figure_s_own_words_are_marked() -> None:
+    """They differ in much, and another number may stand where this one did."""
+    news = event(
+        type="measure.restated",
+        before=figure(980, "元/人/月", "每人每月980元，护理补贴另计1440元。", quote="980元"),
+        after=figure(1030, "元/人/月", "自7月起，护理补贴每人每月1440元，低保每人每月1030元。", quote="1030元"),
+    )
+    body = written([news]).body
+    assert "每人每月【980元】，护理补贴另计1440元。" in body
+    assert "每人每月1440元，低保每人每月【1030元】。" in body
+
+
+def test_a_new_document_with_many_figures_says_how_many() -> None:
+    figures = [{"name": f"补贴{n}", "words": f"{n}元"} for n in range(1, 21)]
+    detail = {"figures": figures, "measures": 31}
+    assert "补贴5 5元等31项" in written([document_event(type="document.published", detail=detail)]).body
+    detail = {"figures": figures[:5], "measures": 5}
+    assert "项" not in written([document_event(type="document.published", detail=detail)]).body
 
 
 # --- titles --------------------------------------------------------------------------------------------
