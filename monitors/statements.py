@@ -293,8 +293,15 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
     )
     if not subjects.names_benefit(subject):
         subject = subjects.under(_benefit_above(reading, place.paragraph), subject)
+    if last and last.kind != "subsidy" and last.quantity.unit in quantity.unit.split("/")[1:]:
+        subject = subjects.of_each(last.subject, text[clause[0] : quantity.number]) or subject  # 改造420户,每户补助…
     recipient = subjects.recipient_of(text, quantity, clause, sentence)
-    if recipient and recipient not in subject and not subjects.names_benefit(subject) and len(recipient) <= 12:
+    named = subjects.named_with(text, quantity, clause, sentence)
+    if named and named not in subject and not subjects.names_benefit(subject) and len(named) <= 12:
+        subject = named + subject
+    label = _ITEM_LABEL.match(text, sentence[0])
+    labelled = recipient and label and label["label"] == recipient
+    if recipient and recipient not in subject and (labelled or subjects.says_little(subject)):
         subject = recipient + subject
     return _Statement(
         "subsidy",
@@ -306,6 +313,11 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
         _bodies(reading, quantity),
         sentence,
     )
+
+
+_ITEM_LABEL = re.compile(  # 3.低保边缘家庭:救助65%
+    r"(?:\d{1,2}[.、]|\([一二三四五六七八九十\d]{1,3}\)|[①-⑳]|[一二三四五六七八九十]{1,3}、)?(?P<label>[^,。;:\d]{2,20}):"
+)
 
 
 def _plain(reading: _Reading, place: _Place, kind: Kind, day: date | None, spoken: str) -> _Statement:
@@ -428,9 +440,12 @@ def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Sta
         day = date(year or paragraph.year or 0, 12, 31) if kind == "target" and (year or paragraph.year) else None
         if kind == "target" and not year:
             day = reading.limits.get(paragraph.start, day)
+        subject = entry.subject or subjects.UNNAMED
+        if kind == "subsidy" and not subjects.names_benefit(subject):
+            subject = subjects.under(subjects.benefit_in(entry.caption) or _benefit_above(reading, paragraph), subject)
         yield _Statement(
             kind,
-            entry.subject or subjects.UNNAMED,
+            subject,
             replace(entry.quantity, bound=bound),
             day,
             None,

@@ -245,7 +245,7 @@ _EQUIPPED = re.compile(  # who must have so many of them: 乡镇综合文化站�
     r"(?:每一?个?)?(?P<place>(?![每个])[一-鿿]{1,12}?)(?:原则上|应当?|须|需|均|要|都|至少)*(?:配备|配置|建有|设有)(?:不少于|至少)?$"
 )
 _HAVING = ("配备", "配置", "建有", "设有", "少于", "至少")
-_AREA = re.compile(r"各[一-鿿]{1,5}$|各[一-鿿]{1,4}")
+_AREA = re.compile(r"每个?[一-鿿]{0,4}(?:街道|乡镇|[镇乡村县区市]|社区|园区|学校)$|各[一-鿿]{1,5}$|各[一-鿿]{1,4}")
 _BENEFICIARY = re.compile(r"(?:为|面向|对)(?P<whom>[一-鿿]{2,12}?)(?=提供|开展|适配|进行|实施)")
 
 
@@ -269,7 +269,7 @@ def _counted(before: str, printed: str, had: str, after: str, listed: bool) -> s
         subject = area[0] + subject
     if len(after) <= 10 and (whom := _BENEFICIARY.search(printed)) and whom["whom"] not in subject:
         subject = whom["whom"] + subject
-    elif len(after) < 4 and before and not listed and not place:
+    elif len(after) < 4 and before and not listed and not place and not area:
         subject = _shorten(_strip_verb(before) + subject)
     return subject
 
@@ -398,7 +398,8 @@ _TO = re.compile(
     r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供(?![^,。;]{0,12}服务)|给予|支付)"
 )
 _RECIPIENT = re.compile(
-    alternation(words("recipients", "nouns")) + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得)|公寓|市场)"
+    alternation(words("recipients", "nouns"))
+    + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得)|(?<=家庭)(?:养老|照护|病床|医生)|公寓|市场)"
 )
 _BOUNDED = re.compile(  # a number that tells a group from its like: 80至89周岁, 100周岁及以上, 5人以上
     r"(?:年?满)?(?<!\d)\d{1,3}(?:周?岁)?(?:\(含\))?(?:[-~至到]\d{1,3}(?:周?岁)?(?:\(含\))?)?"
@@ -486,10 +487,28 @@ def subject_of_benefit(
     if (meal := _PER_MEAL.search(own)) and "餐" not in topic:
         return _shorten((_case(text, quantity, sentence) or "") + meal[0])
     topic = topic or heading or (last if names_benefit(last) and not named.endswith("限额") else "")
+    topic = _GIVEN.sub("", topic)
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
+    topic = _of_group(label, topic)
     share = _share_named(text, quantity, clause, sentence)
+    topic, label = (label, topic) if topic and _LIMIT_NAMED.search(label) else (topic, label)
     named = label + topic if topic else (named if _NAMES.search(named) else named + share if named else last or share)
     return _shorten(named) or _fallback(text, clause)
+
+
+_LIMIT_NAMED = re.compile(r"^[年月单].{0,6}(?:封顶线|限额|上限)$")
+_GROUP_NAMED = re.compile(r"岁(?:\(含\))?(?:及?以[上下])?的?")
+
+
+def _of_group(label: str, topic: str) -> str:
+    """What a benefit is called without the group of the tier before, where a label names its own (90至99周岁)."""
+    if "岁" not in label:
+        return topic
+    for group in reversed(list(_GROUP_NAMED.finditer(topic))):
+        topic = topic[group.end() :]
+        break
+    shared = next((size for size in range(min(len(label), len(topic)), 1, -1) if label.endswith(topic[:size])), 0)
+    return topic[shared:]
 
 
 _PAYING = re.compile(r"支付|报销|救助|补偿|赔付|资助|补助|补贴|贴息|减免|返还")
@@ -518,6 +537,32 @@ def _dealt_share(own: str) -> str:
 def names_benefit(subject: str) -> bool:
     """Whether a name says which benefit it is: 高龄津贴 does, 补贴标准 and 90至99周岁 do not."""
     return bool(_NAMES.search(subject)) and not _BARE_BENEFIT.match(subject)
+
+
+_LITTLE = re.compile(
+    r"(?:年度?|单次|累计)?(?:救助|报销|补助|补偿|支付)?(?:年|年度)?(?:封顶线|限额|上限|比例|标准|救助|报销|补助|补偿)"
+)
+
+
+def says_little(subject: str) -> bool:
+    """Whether a benefit's name needs whom it is for: 救助, 年封顶线, or one that a verb begins (收住失能老年人补贴)."""
+    return bool(_LITTLE.fullmatch(subject) or _TAKES_IN.match(subject))
+
+
+_EACH_GIVEN = re.compile(rf"每[个一]?[一-鿿]{{1,2}}(?:给予)?(?P<noun>{_NOUN})")
+
+
+def of_each(counted: str, own: str) -> str:
+    """The name of a benefit that a clause gives for each of what was counted before it, or nothing: 改造40户,每户补助….
+
+    `counted` is the subject of the count, `own` the clause up to the amount."""
+    given = _EACH_GIVEN.match(own)
+    return _shorten(counted + given["noun"]) if given else ""
+
+
+def benefit_in(words_: str) -> str:
+    """The last benefit that a caption names in so many words, or nothing."""
+    return re.sub(r"^(?:现将|年度?)+", "", _spoken_of(words_, 0, len(words_)))
 
 
 def under(heading: str, subject: str) -> str:
@@ -550,6 +595,7 @@ _GIVEN = re.compile(
 
 _OF_A_BAND = re.compile(r"^(?:\([^()]{1,12}\))?(?:以[上下内])?的?(?:部分|费用),?")
 _COUNTED_BEFORE = re.compile(r"^[^,]{0,6}?\d+[人名个家户件项](?=[一-鿿]{2})")
+_BY_WHAT = re.compile(r"(?<=[一-鿿])(?:按照?|根据|依据)[一-鿿]{2,8}(?=给予|予以|发放)")
 _BY_STANDARD = re.compile(r"(?<=标准)(?:按照?|参照|为|确定)")
 _GIVING_TAIL = re.compile(
     r"(?:给予|发放|予以|按|可?享受|可?领取|(?<!基金)支付|一次性|分别|最高|最多|可获得?|不超过|不得超过|不低于"
@@ -559,6 +605,7 @@ _GIVING_TAIL = re.compile(
 
 def _named_standard(own: str) -> str:
     """What a clause names before its amount: 急难型临时救助标准 of 急难型临时救助标准原则上人均."""
+    own = _BY_WHAT.sub("", own.removeprefix("后"))
     named = tidy(_COUNTED_BEFORE.sub("", _RATE_WORDS.sub("", _OF_A_BAND.sub("", own))))
     named = _GIVING_TAIL.sub("", _BY_STANDARD.split(named)[0])
     if by := re.match(rf"(?P<benefit>.{{2,20}}?{_NOUN}(?:标准)?)(?:分别)?(?:按照?|为)(?P<tier>.{{1,12}})$", named):
@@ -573,15 +620,20 @@ def _granted(
     text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int], paragraph_start: int, noun: str
 ) -> str:
     """A grant by its noun and by whom or what it is for."""
+    noun = re.sub(r"^分[档类级](?=.)", "", noun)
     case = _case(text, quantity, sentence)
-    who = recipient_of(text, quantity, clause, sentence) or ""
+    who = named_with(text, quantity, clause, sentence) or ""
     prefix = case or _earning(text, clause, sentence) or who
     if who and who not in prefix and len(prefix) + len(who) + len(noun) <= 24 and not case:
         prefix = who + prefix
     if tier := _TIER_IN.match(text[clause[0] : quantity.number]):
         prefix = tier[1] if tier[1] in prefix or len(prefix + tier[1] + noun) > 28 else tier[1] + prefix
+    own = _named_standard(text[clause[0] : quantity.number])
+    if noun == "贴息" and who and own.startswith(who) and own.endswith(("贷款", "借款")):
+        prefix = own
+    if place := None if prefix else _PLACE_GIVEN.match(text, clause[0], quantity.number):
+        prefix = place["place"]
     if not prefix and _BARE_BENEFIT.match(noun):
-        own = _named_standard(text[clause[0] : quantity.number])
         said = "" if names_benefit(own) else _spoken_of(text, max(paragraph_start, clause[0] - 300), clause[0])
         prefix = said or own
     return _shorten(noun if prefix in noun else prefix if prefix.endswith(noun) else prefix + noun)
@@ -665,11 +717,38 @@ def _last_for(text: str, quantity: Quantity, sentence: tuple[int, int]) -> re.Ma
     return _FOR.match(text, at, quantity.number + 1) or _FOR.match(text[at : quantity.number] + "一次性")
 
 
+_TAKES_IN = re.compile(r"收住|收治|收养|收留|接收|接纳|招收|招用|吸纳|聘用|雇用|录用")
+_TAKER = re.compile(_RECIPIENT.pattern + rf"(?=每?新?(?:{_TAKES_IN.pattern}))")
+_AGE_GROUP = re.compile(rf"(?P<group>{_BOUNDED.pattern})(?:的|每人|每月|分别|为|按)*$")
+_PLACE_GIVEN = re.compile(  # 街道养老服务中心给予5万元建设补贴
+    r"(?:第[零一二三四五六七八九十百\d]{1,5}条|[一二三四五六七八九十]{1,3}、|\([一二三四五六七八九十\d]{1,3}\)|\d{1,2}[.、])?"
+    r"(?P<place>(?!第)[一-鿿]{2,16}(?:中心|服务站|驿站|食堂|助餐点|服务点|护理院|敬老院|养老院|幼儿园|卫生院|学校|基地|床位|设施))"
+    r"(?:给予|予以|按照?|每|最高|不超过)[^,。;:]{0,12}$"
+)
 _PLACE_OF_WORK = re.compile(r"(?:之家|中心|[站点园院所馆社校店厂])$")
 
 
 def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
-    """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last."""
+    """Who gets a benefit, as printed: whom 对…给予, 向…发放 or 给予… names, else the recipient spoken of last.
+
+    Of 养老机构收住失能老年人 it is who takes in, also where the clause before named it (…;收住重度失能老年人的,…)."""
+    who = _whom(text, quantity, clause, sentence)
+    return (_taker(text, quantity, sentence) if who and _TAKES_IN.search(who) else None) or who
+
+
+def named_with(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
+    """Who gets a benefit, told with whom they take in: the words that tell one benefit from its like."""
+    who = _whom(text, quantity, clause, sentence)
+    return (_taker(text, quantity, sentence) or "") + who if who and _TAKES_IN.match(who) else who
+
+
+def _taker(text: str, quantity: Quantity, sentence: tuple[int, int]) -> str | None:
+    window = text[max(sentence[0], quantity.number - 160) : quantity.number]
+    taker = _last_match(_TAKER, window)
+    return _recipient_noun(window[: taker.end()]) if taker else None
+
+
+def _whom(text: str, quantity: Quantity, clause: tuple[int, int], sentence: tuple[int, int]) -> str | None:
     window = text[max(sentence[0], quantity.number - 160) : quantity.number]
     to = _last_match(_TO, window + "1")
     if to and (
@@ -684,7 +763,13 @@ def recipient_of(text: str, quantity: Quantity, clause: tuple[int, int], sentenc
         if known and not head.endswith(known) and len(head) <= 8 and _PLACE_OF_WORK.search(head):
             return head
         return known or _recipient_noun(found["who"]) or head or None
-    return _recipient_noun(window) or _recipient_noun(text[quantity.end : clause[1]])
+    if tier := _AGE_GROUP.match(text, clause[0], quantity.number):
+        return tier["group"]
+    if who := _recipient_noun(window):
+        return who
+    if place := _PLACE_GIVEN.match(text, clause[0], quantity.number):
+        return place["place"]
+    return _recipient_noun(text[quantity.end : clause[1]])
 
 
 def _last_match(pattern: re.Pattern[str], window: str) -> re.Match[str] | None:
@@ -726,7 +811,7 @@ def _recipient_noun(phrase: str | None) -> str | None:
             return phrase[group.start() : last.end()]
     found = _RAISING.sub("", phrase[start : last.end()])
     lead = r"^(?:(?:全额|定额|分类)(?:资助|救助|补助)|[列纳评]?入(?=[国省市])|获评|且|该|符合条件"
-    lead += r"|其中|由|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
+    lead += r"|其中|由|完成|实施|开展|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
     return re.sub(lead, "", found) or None
 
 
@@ -741,13 +826,15 @@ def condition_of(
     """Where the words stand that say when a benefit is due: what qualifies its recipient, or what it goes by."""
     at = _for_at(text, quantity, sentence) if _last_for(text, quantity, sentence) else None
     start = max(sentence[0], quantity.number - 120) if at is None else at + 1
+    start = max(start, text.rfind(";", start, quantity.number) + 1)
     given = [m.start() for m in re.finditer(r"给予|发放|予以|奖励|补贴", text[start : quantity.number])]
     end = start + given[-1] if given else quantity.number
     when = _WHEN.match(text, start, end)
     # 按个人缴费标准的75%: what a share is of is no condition.
     if when and not (quantity.sort == "percent" and when.end("when") == quantity.start):
         lead = re.match(
-            r"第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、", text[start : start + 8]
+            r"[一二三四五六七八九十]{1,3}、|\d{1,2}[.、]|第[零一二三四五六七八九十百\d]+条|\([一二三四五六七八九十\d]+\)|,|、",
+            text[start : start + 8],
         )
         return start + (lead.end() if lead else 0), when.end("when")
     if new := _NEW_ONLY.match(text, start, end):
