@@ -61,7 +61,7 @@ _WORDS = {
         "revised": "Revised: {title}",
         "withdrawn": "Withdrawn: {title}",
         "restored": "Restored: {title}",
-        "figures": " ({n} changes of measures)",
+        "figures": " (measures changed: {n})",
         "added": "Added {name}: {after}",
         "removed": "Removed {name}: {before}",
         "changed": "{name}: {before} → {after}",

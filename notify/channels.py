@@ -96,7 +96,7 @@ def _told_by_plugin(scheme: str) -> Channel:
     plugin = plugins[scheme] if scheme in plugins else None  # noqa: SIM401 - it has no get()
     size = int(getattr(plugin, "body_maxlen", 1_000) or 1_000)
     titled = int(getattr(plugin, "title_maxlen", 0))
-    return Channel("text", Limit(size, title_inside=titled == 0, title=min(titled or 60, 60)), 1.0)
+    return Channel("text", Limit(size, title_inside=titled == 0, title=min(titled or 78, 78)), 1.0)
 
 
 def _scheme(url: str) -> str:

@@ -34,6 +34,7 @@ from notify.phrases import (
     both_words,
     change_words,
     clean,
+    contents,
     days_words,
     headline_words,
     importance,
@@ -45,7 +46,7 @@ from notify.phrases import (
     source_name,
     title,
 )
-from notify.subscriptions import Subscriber
+from notify.subscriptions import Subscriber, is_digest, parse_deliver
 from storage.records import DocumentRef, Event
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 _Sentences = tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]]
 Format = Literal["text", "markdown", "html"]
 TEMPLATES = Path(__file__).with_name("templates")
+
+_LONGEST_SUBJECT = {"zh": 60, "en": 78}  # what mail programs show of a line; Chinese characters are twice as wide
 
 # From all there is to one line an event: the first that fits the channel is taken.
 _CONTEXTS: tuple[int | None, ...] = (400, 60, 16, None)
@@ -69,7 +72,7 @@ class Limit:
     size: int = 32_768
     in_bytes: bool = False
     title_inside: bool = False
-    title: int = 60
+    title: int = 78
 
     def cost(self, text: str) -> int:
         return len(text.encode("utf-8", "replace")) if self.in_bytes else len(text)
@@ -201,7 +204,11 @@ def render(
     """
     setting = _Setting(_language(subscriber, language), links, tz)
     ordered = sorted(events, key=importance)
-    heading = title(ordered, setting.language, min(60, limit.title))
+    rhythm = "now" if documents_of(events) > 1 else None
+    if is_digest(subscriber):
+        rhythm = parse_deliver(subscriber.deliver).every
+    longest = min(_LONGEST_SUBJECT[setting.language], limit.title)
+    heading = title(ordered, setting.language, longest, rhythm)
     writer = _Writer(ordered, heading, setting, templates, unsubscribe)
     room = limit.size - (limit.cost(heading) + 8 if limit.title_inside else 0)
     body = writer.body(format, limit, room)
@@ -268,6 +275,7 @@ class _Writer:
             words=words,
             language=self.setting.language,
             brief=context is None,
+            contents=[] if left else contents(self.events, self.setting.language),
             more=words["more"].format(n=left) if left else "",
             more_link=self._more_link(),
             unsubscribe=self.unsubscribe,

@@ -87,6 +87,11 @@ _WORDS: dict[str, tuple[str, str]] = {
     "colon": ("：", ": "),
     "open": ("（", " ("),
     "close": ("）", ")"),
+    "contents": ("目录", "Contents"),
+    "now": ("汇总", "Digest"),
+    "daily": ("每日汇总", "Daily digest"),
+    "weekly": ("每周汇总", "Weekly digest"),
+    "items": ("{n}项", "{n} items"),
     "why": (
         "您收到此邮件，是因为其内容符合您的订阅条件。",
         "You get this message because it fits your subscription.",
@@ -122,7 +127,8 @@ _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 # What is counted or paid for, one and many. What is not here stays as the document has it.
 _UNITS: dict[str, tuple[str, str]] = {
-    "元": ("yuan", "yuan"), "人": ("person", "people"), "名": ("person", "people"), "人次": ("visit", "visits"),
+    "元": ("yuan", "yuan"), "人": ("person", "people"), "名": ("person", "people"),
+    "人次": ("person-time", "person-times"),
     "张": ("bed", "beds"), "床": ("bed", "beds"), "床位": ("bed", "beds"), "户": ("household", "households"),
     "家": ("institution", "institutions"), "所": ("institution", "institutions"), "个": ("", ""),
     "项": ("item", "items"), "件": ("item", "items"), "条": ("item", "items"), "处": ("place", "places"),
@@ -249,7 +255,8 @@ def compose_figure(figure: Mapping[str, Any], language: str) -> str:
     '≤ 600 yuan per person per month'
     """
     ends = [figure.get("value")] if figure.get("value") is not None else [figure.get("min"), figure.get("max")]
-    numbers = "—".join(_number(float(n), language) for n in ends if n is not None)
+    dash = "–" if language == "en" else "—"
+    numbers = dash.join(_number(float(n), language) for n in ends if n is not None)
     unit = clean(figure.get("unit") or "")
     if language == "en":
         unit = _english_unit(unit, one=ends == [1])
@@ -324,7 +331,7 @@ def change_words(event: Event, language: str) -> str:
 
 
 # A number or range with what stands before it (不低于, ≥), and its unit, which may hold a number of its own: 名/5000人.
-_NUMBER_AND_UNIT = re.compile(r"(\D*\d[\d.,]*[十百千万亿]*(?:—\d[\d.,]*[十百千万亿]*)?[%％‰]?)(.*)", re.ASCII)
+_NUMBER_AND_UNIT = re.compile(r"(\D*\d[\d.,]*[十百千万亿]*(?:[—–]\d[\d.,]*[十百千万亿]*)?[%％‰]?)(.*)", re.ASCII)
 
 
 def _without_shared_unit(before: str, after: str) -> str:
@@ -333,6 +340,8 @@ def _without_shared_unit(before: str, after: str) -> str:
     several = "、" in before or ", " in before
     return old[1] if old and new and old[2] == new[2] and not several else before
 
+
+_FEW, _MOST_LINES = 5, 10  # news that need no list of contents; lines of one
 
 # --- titles ------------------------------------------------------------------------------------------------
 
@@ -347,15 +356,22 @@ class _Parts:
     others: str
 
 
-def title(events: Sequence[Event], language: str, longest: int = 60) -> str:
+def title(events: Sequence[Event], language: str, longest: int = 60, rhythm: str | None = None) -> str:
     """What changed, in at most `longest` characters; a figure stands in it whole or not at all.
 
-    `events` are in order of importance; the first gives the title, the others are counted.
+    `events` are in order of importance; the first gives the title, the others are counted. `rhythm` ("now", "daily",
+    "weekly") is given for a digest, which says so and begins with the count.
     """
     lead = events[0]
     others = _items(events) - 1
+    said = WORDS[language]
+    kind = said[rhythm] if rhythm and others else label(lead, language)
+    mark = f"【{kind}】" if language == "zh" else f"[{kind}] "
+    if rhythm and others:
+        mark += f"{said['items'].format(n=others + 1)}{said['colon']}{label(lead, language)} "
+        others = 0
     parts = _Parts(
-        mark=f"【{label(lead, language)}】" if language == "zh" else f"[{label(lead, language)}] ",
+        mark=mark,
         place=_place(lead),
         name=_subject(lead),
         figures=_title_figures(lead, language),
@@ -363,6 +379,9 @@ def title(events: Sequence[Event], language: str, longest: int = 60) -> str:
         others=_others(others, language),
     )
     return clean(_fit(parts, longest))
+
+
+_SHORTEST_NAME = 7  # characters by which a measure is still known: it is shortened before region and size are left out
 
 
 def _fit(p: _Parts, longest: int) -> str:
@@ -378,9 +397,22 @@ def _fit(p: _Parts, longest: int) -> str:
         before = p.mark + (f"{place} " if place else "")
         after = "".join(f" {part}" for part in (figures, size, others) if part)
         room = longest - len(before) - len(after)
-        if room >= min(len(p.name), 10):
+        if room >= min(len(p.name), _SHORTEST_NAME):
             return before + (p.name if len(p.name) <= room else head(p.name, room - 1)) + after
     return head(p.mark + p.name, longest - 1)
+
+
+def contents(events: Sequence[Event], language: str) -> list[str]:
+    """A line for each of the first news of a digest, and what more there is; nothing for a few."""
+    if _items(events) <= _FEW:
+        return []
+    news = [e for e in events if e.measure or not any(o.measure for o in events if o.document == e.document)]
+    lines = [
+        " ".join(filter(None, (label(e, language), _subject(e), _title_figures(e, language), size_words(e, language))))
+        for e in news[:_MOST_LINES]
+    ]
+    left = len(news) - len(lines)
+    return [head(clean(line), 100) for line in lines] + ([WORDS[language]["more"].format(n=left)] if left else [])
 
 
 def _items(events: Sequence[Event]) -> int:

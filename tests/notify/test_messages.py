@@ -221,12 +221,48 @@ def test_why_figures_clash_is_told_in_the_reader_s_language() -> None:
     assert "newer" not in written([unknown]).body
 
 
+def test_a_long_name_is_shortened_before_region_size_and_count_are_left_out() -> None:
+    name = "社区嵌入式养老服务机构一次性建设和运营补贴（含家庭养老床位）"
+    news = [event(measure=MeasureRef("beds", name, "subsidy")), *(target_event(n) for n in (2, 3))]
+    assert (
+        written(news).title
+        == "【补贴调整】武汉市 社区嵌入式养老服务机构一次性建设和运营补贴（含家庭养老… 5000→6000元/张 +20% 等3项"
+    )
+    told = "[Subsidy changed] 武汉市 社区嵌入式养老服务机构一次性… 5,000→6,000 yuan per bed +20% +2 more"
+    assert written(news, language="en").title == told
+
+
+@pytest.mark.parametrize(
+    ("deliver", "language", "start"),
+    [
+        ("daily 08:30", "zh", "【每日汇总】7项：补贴调整 武汉市 养老机构建设补贴 5000→5070元/张 +1.4%"),
+        ("mon 08:30", "en", "[Weekly digest] 7 items: Subsidy changed 养老机构建设补贴 5,000→5,070 yuan per bed"),
+        ("now", "zh", "【汇总】7项：补贴调整 "),
+    ],
+)
+def test_a_digest_says_so_and_begins_with_its_contents(deliver: str, language: str, start: str) -> None:
+    reader = replace(READER, deliver=deliver)
+    message = render(reader, busy_day(7), language=language, links=LINKS, format="text", limit=Limit(), tz=SHANGHAI)
+    assert message.title.startswith(start)
+    listed, _, rest = message.body.partition("\n\n")
+    assert listed.count("\n· ") == 7 and "5070" in rest
+
+
+def test_a_list_of_contents_is_short_and_only_for_many() -> None:
+    assert not written(busy_day(5)).body.startswith("目录")
+    listed = written(busy_day(15)).body.partition("\n\n")[0].splitlines()
+    assert listed[0] == "目录" and len(listed) == 12 and listed[-1] == "· 还有 5 条"
+    assert listed[1] == "· 补贴调整 养老机构建设补贴 5000→5150元/张 +3%"
+    for format in ("html", "markdown"):
+        assert "5000→5150元/张 +3%" in written(busy_day(7) + busy_day(15)[7:], format).body  # type: ignore[arg-type]
+
+
 words = st.text(st.sampled_from("养老机构建设补贴0123456789.%万元abc，（）\x1b\n\u202e<>[]*_ "), max_size=80)
 amounts = st.integers(1, 10**9)
 
 
 @given(words, words, amounts, amounts, st.sampled_from(["zh", "en"]), st.integers(1, 30))
-def test_a_title_is_one_line_of_at_most_60_characters_with_whole_figures(
+def test_a_title_is_one_line_of_bounded_length_with_whole_figures(
     name: str, region: str, old: int, new: int, language: str, count: int
 ) -> None:
     news = event(
@@ -237,7 +273,7 @@ def test_a_title_is_one_line_of_at_most_60_characters_with_whole_figures(
         after=figure(new, "元/张"),
     )
     title = written([news, *(target_event(n) for n in range(2, count + 1))], language=language).title
-    assert 0 < len(title) <= 60
+    assert 0 < len(title) <= (60 if language == "zh" else 78)
     assert title == clean(title)
     if "→" in title:
         unit = "元/张" if language == "zh" else " yuan per bed"
@@ -454,7 +490,7 @@ def test_bold_touches_letters_and_digits() -> None:
         (figure(150000000, "元"), "1.5亿元", "150,000,000 yuan"),
         (figure(72.1, "%"), "72.1%", "72.1%"),
         (figure(70, "%", bound=">="), "不低于70%", "≥ 70%"),
-        (figure(None, "元/床/月", min=100, max=450), "100—450元/床/月", "100—450 yuan per bed per month"),
+        (figure(None, "元/床/月", min=100, max=450), "100—450元/床/月", "100–450 yuan per bed per month"),
         (figure(66.67, "%", bound="~"), "约66.67%", "about 66.67%"),
         (figure(123456, "人"), "123456人", "123,456 people"),
         (figure(600, "元/人/月", bound="<="), "最高600元/人/月", "≤ 600 yuan per person per month"),
