@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from itertools import chain, filterfalse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ from storage.sources import SourceState
 
 log = structlog.get_logger(__name__)
 
-#: Visits of one pass that wait for the fetcher at the same time. The fetcher still asks each host one by one; the
+#: Visits of known documents that wait for the fetcher at the same time in one pass. The fetcher still asks each host one by one; the
 #: queue only keeps it from idling while a version is written.
 VISITS_AT_ONCE = 8
 
@@ -367,33 +368,36 @@ def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
 async def _visit_all(
     pipeline: Pipeline, source: Source, listing: Listing, report: PassReport, report_progress: Progress
 ) -> bool:
-    """Visit the new rows and the known documents that are due, a few at a time, and count; False if it gave up."""
-    planned = _plan(pipeline, source, listing)
-    if not planned and listing.items:
+    """Visit the new rows one by one and the known documents that are due, a few at a time, and count; False if it
+    gave up.
+    """
+    fresh, known = _plan(pipeline, source, listing)
+    total = len(fresh) + len(known)
+    if not total and listing.items:
         # Not an error of the site: the report says why it counts nothing.
         report.error = _whose(pipeline, source, listing)
-    errands = iter(planned)
+    waiting = iter(fresh), iter(known)
     blocked_in_a_row = done = 0
 
-    async def work() -> None:
+    async def work(errands: Iterator[Errand]) -> None:
         nonlocal blocked_in_a_row, done
-        for errand in errands:
-            if blocked_in_a_row >= BLOCKED_IN_A_ROW:
-                return
+        while blocked_in_a_row < BLOCKED_IN_A_ROW and (errand := next(errands, None)):
             result = await pipeline.visit(source, errand)
             blocked_in_a_row = blocked_in_a_row + 1 if result.blocked else 0
             report.add(errand.item.url, result)
             done += 1
-            report_progress(done, len(planned))
+            report_progress(done, total)
 
+    await work(waiting[0])  # alone: each is compared with those before it
     async with asyncio.TaskGroup() as group:
         for _ in range(VISITS_AT_ONCE):
-            group.create_task(work())
-    return next(errands, None) is None
+            group.create_task(work(waiting[1]))
+    return next(chain(*waiting), None) is None
 
 
-def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> list[Errand]:
-    """New rows first, then the known documents whose turn it is (`recheck`): silent edits leave no trace on a list.
+def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> tuple[list[Errand], list[Errand]]:
+    """New documents in the order of publication, and the known ones whose turn it is (`recheck`): silent edits leave no
+    trace on a list. What a baseline brings is told to nobody, so that its order does not matter.
 
     The longest unread comes first and what failed comes last, so that a pass that ends early always gets on.
     """
@@ -411,12 +415,21 @@ def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> list[Errand]:
             if page.settled_sha256 != unread_mark(page.last_sha256):
                 chosen.setdefault(page.url, page)  # by a reader before this one
         quiet = documents.quiet_documents(conn, [page.id for page in chosen.values()], READER)
+        state = sources.source_state(conn, source.id)
+    rank = {item.url: (item.date or date.max, -row) for row, item in enumerate(listing.items)}
     titles = {item.url: item.title for item in listing.items}
     had = {source.url: listing.document} if listing.document else {}
-    return [
-        Errand(ListItem(titles.get(page.url, ""), page.url), page, quiet.get(page.id), had.get(page.url))
-        for page in sorted(chosen.values(), key=_turn)
-    ]
+    told = state is not None and state.baseline_at is not None
+
+    def is_fresh(page: Page) -> bool:
+        return told and page.document_id is None and page.kind != "backlog" and page.url in rank
+
+    def errand(page: Page) -> Errand:
+        return Errand(ListItem(titles.get(page.url, ""), page.url), page, quiet.get(page.id), had.get(page.url))
+
+    fresh = sorted(filter(is_fresh, chosen.values()), key=lambda page: (page.failures > 0, *rank[page.url]))
+    known = sorted(filterfalse(is_fresh, chosen.values()), key=_turn)
+    return [errand(page) for page in fresh], [errand(page) for page in known]
 
 
 def _ignored(conn: sa.Connection, source: Source, listing: Listing, due: Sequence[Page]) -> set[str]:

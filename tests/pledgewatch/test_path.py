@@ -128,6 +128,21 @@ def test_a_draft_is_told_and_compared_with_nothing(world: World) -> None:
     assert restated.before is not None and restated.before["value"] == 55
 
 
+@pytest.mark.parametrize("dated", [True, False])
+def test_documents_of_one_pass_are_compared_in_the_order_of_publication(world: World, dated: bool) -> None:
+    """Lists show the latest first; what the older one raised is what the later one is judged by."""
+    world.check()
+    lines = ["现答复如下：", "截至目前，全市养老机构护理型床位占比达到56.2%。"]
+    world.publish("report", "关于市人大第12号建议的答复", lines, published="2026-08-22" if dated else "")
+    lines = ["一、目标", "到2027年底，养老机构护理型床位占比达到60%以上。"]
+    world.publish("newplan", "云川市养老服务规划", lines, published="2026-08-21" if dated else "")
+    world.check()
+    told = [e.document.title for e in world.events() if e.type == "document.published" and e.document]
+    assert told == ["云川市养老服务规划", "关于市人大第12号建议的答复"]
+    if dated:
+        assert "target.met" not in world.types()
+
+
 def test_a_document_is_withdrawn_when_it_is_gone_twice_and_restored_when_it_is_back(world: World) -> None:
     world.check()
     world.withdraw("plan")
