@@ -33,8 +33,8 @@ from storage.sources import SourceState
 
 log = structlog.get_logger(__name__)
 
-#: Visits of known documents that wait for the fetcher at the same time in one pass. The fetcher still asks each host one by one; the
-#: queue only keeps it from idling while a version is written.
+#: Visits of known documents in one pass that wait for the fetcher at the same time. The fetcher still asks each host
+#: one by one; the queue only keeps it from idling while a version is written.
 VISITS_AT_ONCE = 8
 
 #: Blocked answers in a row after which a pass gives up: knocking on is what gets an address banned.
