@@ -20,18 +20,39 @@ _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallba
 _ANTIWORD_SECONDS = 30.0
 _WORKBOOK_SECONDS = 60.0
 _MAX_SPAN = 200
+_TITLE_STYLE = re.compile(r"Title|Heading ?1|1", re.IGNORECASE)
+_LONGEST_HEADING = 60
+_NO_HEADING = re.compile(r"[。；！？\t|]|^附[件表]\s*[\d一二三四五六七八九十]*[：:]?$|^[一二三四五六七八九十]+、")
 
 
 # --- DOCX ---
 
 
 def read_docx(body: bytes) -> tuple[str, str | None]:
-    """(text, title) of a Word document: paragraphs and tables in order; deleted text is left out."""
+    """(text, title) of a Word document: paragraphs and tables in order; deleted text is left out.
+
+    The title is the one among its properties, else its first heading, else its first line where that is no sentence.
+    """
     import docx
 
     document = docx.Document(io.BytesIO(body))
-    lines = list(_docx_lines(document.element.body))
-    return "\n".join(line for line in lines if line), squeeze(document.core_properties.title or "") or None
+    lines = [line for line in _docx_lines(document.element.body) if line]
+    title = squeeze(document.core_properties.title or "") or _docx_heading(document.element.body)
+    return "\n".join(lines), title or next((line for line in lines[:1] if _is_heading(line)), None)
+
+
+def _docx_heading(body: Any) -> str:
+    """The first paragraph in one of Word's own styles for titles: ids are Title, Heading1, in Chinese a bare 1."""
+    for paragraph in body.iter(_W + "p"):
+        style = paragraph.find(f"{_W}pPr/{_W}pStyle")
+        is_title = style is not None and _TITLE_STYLE.fullmatch(style.get(_W + "val") or "")
+        if is_title and (words := squeeze(_paragraph(paragraph))):
+            return words
+    return ""
+
+
+def _is_heading(line: str) -> bool:
+    return len(line) <= _LONGEST_HEADING and not _NO_HEADING.search(line)
 
 
 def _docx_lines(holder: Any) -> Iterator[str]:

@@ -90,8 +90,18 @@ def _show(settings: Settings, table: SubscriberTable, left: dict[str, datetime],
 
     events = ", ".join(table.events) or "no events"
     print(f"{table.id}: {', '.join(map(told, table.to))}; {events}; {table.deliver}")
+    if filters := _filters(table):
+        print(f"    filters: {filters}")
     if feed:
         print(f"    feed: {feed}")
+
+
+def _filters(table: SubscriberTable) -> str:
+    """What a subscriber has narrowed down, key by key as the configuration says it; "" for nothing."""
+    lists = ("sources", "regions", "kinds", "tracked", "recipients", "keywords")
+    told = [f"{name} {', '.join(chosen)}" for name in lists if (chosen := getattr(table, name))]
+    told += [f"{name} {value}" for name in ("minimum_change", "quiet") if (value := getattr(table, name)) is not None]
+    return plain("; ".join([*told, *(["operator"] if table.operator else [])]))
 
 
 #: In the addresses of all other services the key may stand where a host is looked for: wecombot://KEY.

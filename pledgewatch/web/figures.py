@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -124,8 +124,9 @@ def show_measure(request: Request) -> Response:
 
 
 def _points(found: Sequence[PastStatement], site: Site) -> list[Point]:
+    """By the day on which it was said; what one document says on a day stays in the order of its versions."""
     tiers = _first_tiers(found)
-    return [
+    points = [
         Point(
             s,
             s.published_on if s.version == 1 and s.published_on else site.local(s.created_at).date(),
@@ -134,6 +135,7 @@ def _points(found: Sequence[PastStatement], site: Site) -> list[Point]:
         )
         for s, current in _turns(found)
     ]
+    return sorted(points, key=lambda point: point.day)
 
 
 def _first_tiers(found: Iterable[PastStatement]) -> dict[int, int]:
@@ -171,7 +173,7 @@ def charts(points: Iterable[Point], site: Site) -> list[Chart]:
             by_unit[figure.unit].append(_reading(point, place, figure, site))
     today = site.local(datetime.now(UTC)).date()
     return [
-        Chart(unit, over_time(told, unit, today, site.language), _description(told, site))
+        Chart(unit, over_time(told, unit, today, site.language), description(told, site.words))
         for unit, told in by_unit.items()
     ]
 
@@ -204,10 +206,14 @@ def ends(figure: Figure) -> tuple[float, float]:
     return min(low, high), max(low, high)
 
 
-def _description(told: Sequence[Reading], site: Site) -> str:
-    """How many figures there are, from when to when, and the latest that hold."""
-    w = site.words
-    last = {r.look: r for r in sorted(told, key=lambda r: r.day) if not r.past}
+def description(told: Sequence[Reading], w: Mapping[str, str]) -> str:
+    """How many figures there are, from when to when, and the latest that hold: of targets for each deadline.
+
+    `w` are the words of the site's language.
+    """
+    last = {
+        (r.look, r.deadline if r.kind == "target" else None): r for r in sorted(told, key=lambda r: r.day) if not r.past
+    }
     latest = w["comma"].join(
         f"{w[r.kind]} {r.words}" + (f" ({w['deadline']} {r.deadline})" if r.deadline else "") for r in last.values()
     )

@@ -107,7 +107,11 @@ def count_deliveries(request: Request) -> Response:
     with site.database.read() as conn:
         counts = queries.delivery_counts(conn)
         due = count_due(conn, datetime.now(UTC))
-    return site.page("deliveries", section="deliveries", counts=counts, states=DELIVERY_STATES, due=due)
+    whose: dict[str, str] = {}
+    for table in site.settings.subscribers:
+        for channel in dict.fromkeys(table.channels):
+            whose[channel] = ", ".join(filter(None, (whose.get(channel), table.id)))
+    return site.page("deliveries", section="deliveries", counts=counts, states=DELIVERY_STATES, due=due, whose=whose)
 
 
 # --- for programs ---------------------------------------------------------------------------------------------

@@ -163,6 +163,25 @@ def test_docx_tables_and_spans():
     ]
 
 
+@pytest.mark.parametrize(
+    ("lines", "title"),
+    [
+        ([("", "Normal"), ("养老机构补贴标准", "Normal"), ("一、建设补贴", "Normal")], "养老机构补贴标准"),
+        ([("临山市民政局文件", "Normal"), ("关于调整补贴的通知", "Heading 1")], "关于调整补贴的通知"),
+        ([("附件1", "Normal"), ("标准", "Normal")], None),
+        ([("一、建设补贴", "Normal")], None),
+        ([("对新建养老机构给予补贴。", "Normal")], None),
+    ],
+)
+def test_docx_without_a_title_of_its_own(lines: list[tuple[str, str]], title: str | None):
+    document = docx.Document()
+    for words, style in lines:
+        document.add_paragraph(words, style)
+    out = io.BytesIO()
+    document.save(out)
+    assert read_file(out.getvalue(), "a.docx").title == title
+
+
 def test_docx_deleted_text_is_gone_and_inserted_text_stays():
     document = docx.Document()
     paragraph = document.add_paragraph("每张")

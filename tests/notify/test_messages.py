@@ -228,7 +228,7 @@ def test_a_long_name_is_shortened_before_region_size_and_count_are_left_out() ->
         written(news).title
         == "【补贴调整】武汉市 社区嵌入式养老服务机构一次性建设和运营补贴（含家庭养老… 5000→6000元/张 +20% 等3项"
     )
-    told = "[Subsidy changed] 武汉市 社区嵌入式养老服务机构一次性… 5,000→6,000 yuan per bed +20% +2 more"
+    told = "[Subsidy changed] 武汉市 社区嵌入式养老服务机构一次性建设和… 5,000→6,000 yuan per bed +20% +2 more"
     assert written(news, language="en").title == told
 
 

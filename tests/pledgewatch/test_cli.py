@@ -467,7 +467,9 @@ def test_measures_are_merged_for_good(two_reports: tuple[World, Operator]) -> No
 def test_subscribers(run: Operator, archive: World) -> None:
     rows = run("subscribers", "list", "--json").lines
     assert [r["id"] for r in rows] == ["reader", "deaf"]
-    assert archive.site.url("/hook") not in run("subscribers", "list").out
+    listed = run("subscribers", "list").out
+    assert archive.site.url("/hook") not in listed
+    assert listed.count("filters: ") == 1 and "filters: kinds subsidy" in listed
     arrived = len(archive.bodies)
     sent = run("subscribers", "test", "reader")
     assert (sent.status, len(archive.bodies)) == (0, arrived + 1)

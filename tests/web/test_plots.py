@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pledgewatch.web.figures import description
 from pledgewatch.web.plots import (
     FLOOR,
     LEFT,
@@ -25,6 +26,7 @@ from pledgewatch.web.plots import (
     ticks,
     value_ticks,
 )
+from pledgewatch.web.words import words
 
 TODAY = date(2026, 11, 22)
 VALUES = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False)
@@ -41,6 +43,19 @@ def reading(value: float = 60.0, day: date = date(2025, 6, 1), **more: object) -
 
 def lines(drawing: Drawing, look: str) -> list[tuple[float, float, float, float]]:
     return [(line.x1, line.y1, line.x2, line.y2) for line in drawing.lines if line.look == look]
+
+
+def test_the_latest_are_one_of_each_kind_and_of_targets_one_for_each_deadline() -> None:
+    ends = [date(2026, 12, 31), date(2027, 12, 31)]
+    told = [
+        reading(50, date(2024, 1, 1), kind="target", deadline=ends[0]),
+        reading(60, date(2024, 1, 1), kind="target", deadline=ends[1]),
+        reading(55, date(2025, 1, 1), kind="target", deadline=ends[0]),
+        reading(48, date(2024, 6, 1)),
+        reading(51, date(2025, 6, 1)),
+    ]
+    latest = description(told, words("zh")).partition("最新")[2]
+    assert [word for word in ("50%", "55%", "60%", "48%", "51%") if word in latest] == ["55%", "60%", "51%"]
 
 
 # --- scales ---------------------------------------------------------------------------------------------------
