@@ -73,6 +73,10 @@ _DRAFT_HEAD = re.compile(
     r"|现(?!行)(?:就|将|面向|向|公开|征)[^。已\n]{0,60}征[求集][^。\n]{0,20}意见|现[^。已\n]{0,10}公开征[求集]",
     re.MULTILINE,
 )
+_OF_YEAR = re.compile(
+    r"(?<![由从较比自])(20\d\d)年(?:[底末初]|\d{1,2}月底?)?[，,]?(?!以来|起|开始|至今|以后|之后)(?:(?!20\d\d年)[^，,。；;\n])*$"
+)
+LONG_GONE = 3  # years; reports on last year, or on the year before, are published late
 _HEAD = 400  # characters of a text in which it says that it is a draft
 
 
@@ -154,6 +158,12 @@ def is_draft(title: str, text: str) -> bool:
     if asks and (asks[0].endswith("稿") or "草案" in asks[0] or not _MADE_KNOWN.search(title)):
         return True
     return not _MADE_KNOWN.search(title) and bool(_DRAFT_HEAD.search(text[:_HEAD]))
+
+
+def is_history(text: str, start: int, published_on: date | None) -> bool:
+    """Whether the figure at `text[start:]` is said of a year long gone when its document was published."""
+    year = _OF_YEAR.search(text, max(0, start - 80), start)
+    return bool(year and published_on and int(year[1]) <= published_on.year - LONG_GONE)
 
 
 def natural_id(statement: Statement) -> str:

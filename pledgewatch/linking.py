@@ -14,7 +14,17 @@ import sqlalchemy as sa
 
 from monitors import rules
 from monitors.places import place_of
-from monitors.threads import Decision, Relation, Statement, Tracked, is_draft, link, relations, statement_key
+from monitors.threads import (
+    Decision,
+    Relation,
+    Statement,
+    Tracked,
+    is_draft,
+    is_history,
+    link,
+    relations,
+    statement_key,
+)
 from pledgewatch.settings import Settings
 from storage import documents, threads
 from storage.documents import StoredDocument
@@ -49,7 +59,7 @@ def thread(
     """Give each statement of a document's newest version, whose text this is, its tracked measure, and store that.
 
     `inherited` holds, by statement id, what the statements it was aligned with belonged to; these are kept. A draft's
-    statements, and those of another place's figures, belong to none: nothing follows from them.
+    statements, and those of another place or of a year long gone, belong to none: nothing follows from them.
     """
     outside = {s.id for s in statements if _is_outside(document, text, s.measure)}
     kept = {id_: tracked for id_, tracked in inherited.items() if tracked and id_ not in outside}
@@ -101,8 +111,12 @@ def thread_relations(
 def _is_outside(document: StoredDocument, text: str, measure: Measure) -> bool:
     if is_draft(document.title, text):
         return True
-    figure = next(iter(measure.figures), None)
-    return figure is not None and place_of(text, figure.start, document.region or "") is not None
+    if not measure.figures:
+        return False
+    start = measure.figures[0].start
+    if measure.kind == "progress" and is_history(text, start, document.published_on):
+        return True
+    return place_of(text, start, document.region or "") is not None
 
 
 def _about(relation: Relation) -> tuple[str, frozenset[int]]:

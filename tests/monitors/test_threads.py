@@ -21,6 +21,7 @@ from monitors.threads import (
     Tracked,
     agree,
     is_draft,
+    is_history,
     link,
     natural_id,
     reaches,
@@ -389,6 +390,24 @@ def test_a_draft_says_so_in_its_title_or_at_its_head(title: str, text: str) -> N
 )
 def test_what_only_speaks_of_drafts_is_none(title: str, text: str) -> None:
     assert not is_draft(title, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_past"),
+    [
+        ("据了解，2019年我市护理型床位占比仅为31%。", True),
+        ("2019年底，全市护理型床位占比仅为31%。", True),
+        ("全市护理型床位占比由2019年的20%提高到2026年的31%。", False),
+        ("全市护理型床位占比由2019年的20%提高到31%。", False),
+        ("2019年以来，全市护理型床位占比提高到31%。", False),
+        ("2019年投用的照料中心，护理型床位占比达31%。", False),
+        ("2024年全市护理型床位占比为31%。", False),
+        ("2019年成立中心。护理型床位占比为31%。", False),
+    ],
+)
+def test_a_figure_of_a_year_long_gone_is_history(text: str, is_past: bool) -> None:
+    assert is_history(text, text.index("31%"), date(2026, 11, 22)) is is_past
+    assert not is_history(text, text.index("31%"), None)
 
 
 # --- the reference links -------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ def test_figures_of_another_place_say_nothing_of_the_region(world: World) -> Non
         "11月20日，我局赴武汉市考察。武汉市按照产权分别给予符合条件的养老机构9000元/张、12000元/张的建设补贴，"
         "养老机构护理型床位占比达到70%。",
         "据了解，全国养老机构护理型床位占比达到65%。",
+        "2019年我市养老机构护理型床位占比仅为31%。",
     ]
     world.publish("visit", "云川市民政局赴武汉市考察养老服务工作", lines, published="2026-08-21")
     world.check()
