@@ -296,9 +296,11 @@ def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Stat
     if last and last.kind != "subsidy" and last.quantity.unit in quantity.unit.split("/")[1:]:
         subject = subjects.of_each(last.subject, text[clause[0] : quantity.number]) or subject  # 改造420户,每户补助…
     recipient = subjects.recipient_of(text, quantity, clause, sentence)
-    named = subjects.named_with(text, quantity, clause, sentence)
-    if named and named not in subject and not subjects.names_benefit(subject) and len(named) <= 12:
-        subject = named + subject
+    subject = subjects.headed(subject, recipient, _heading(text, place.paragraph, sentence[0]))
+    if not subjects.names_benefit(subject):
+        named = subjects.named_with(text, quantity, clause, sentence)
+        if named and named not in subject and len(named) <= 12:
+            subject = named + subject
     label = _ITEM_LABEL.match(text, sentence[0])
     labelled = recipient and label and label["label"] == recipient
     if recipient and recipient not in subject and (labelled or subjects.says_little(subject)):

@@ -399,7 +399,8 @@ _TO = re.compile(
 )
 _RECIPIENT = re.compile(
     alternation(words("recipients", "nouns"))
-    + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得)|(?<=家庭)(?:养老|照护|病床|医生)|公寓|市场)"
+    + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得)|(?<=家庭)(?:养老|照护|病床|医生)"
+    + r"|(?<=定点医疗机构)|公寓|市场)"
 )
 _BOUNDED = re.compile(  # a number that tells a group from its like: 80至89周岁, 100周岁及以上, 5人以上
     r"(?:年?满)?(?<!\d)\d{1,3}(?:周?岁)?(?:\(含\))?(?:[-~至到]\d{1,3}(?:周?岁)?(?:\(含\))?)?"
@@ -452,7 +453,7 @@ def subject_of_benefit(
     of = None if quantity.sort in ("months", "times") else _OF.match(text, quantity.end, clause[1])
     if not of and not named:
         of = _LATER.match(text, quantity.end, sentence[1])
-    if not of and (tiers := _TIERS_THEN.match(text, quantity.end, sentence[1])):
+    if not of and not names_benefit(named) and (tiers := _TIERS_THEN.match(text, quantity.end, sentence[1])):
         tier = named if named and not _BARE_BENEFIT.match(named) and not re.search(_NOUN, named) else ""
         noun = tidy(tiers["noun"])
         return _shorten(
@@ -491,6 +492,8 @@ def subject_of_benefit(
     label = named if named and not _BARE_BENEFIT.match(named) and named not in topic else ""
     topic = _of_group(label, topic)
     share = _share_named(text, quantity, clause, sentence)
+    if not label and named.endswith("比例") and topic.endswith(named[:-2]):
+        topic += "比例"
     topic, label = (label, topic) if topic and _LIMIT_NAMED.search(label) else (topic, label)
     named = label + topic if topic else (named if _NAMES.search(named) else named + share if named else last or share)
     return _shorten(named) or _fallback(text, clause)
@@ -537,6 +540,15 @@ def _dealt_share(own: str) -> str:
 def names_benefit(subject: str) -> bool:
     """Whether a name says which benefit it is: 高龄津贴 does, 补贴标准 and 90至99周岁 do not."""
     return bool(_NAMES.search(subject)) and not _BARE_BENEFIT.match(subject)
+
+
+def headed(subject: str, who: str | None, heading: str) -> str:
+    """A benefit that its sentence calls by its sort alone, with the name that its item's heading gives it.
+
+    第四条 门诊救助。对低保对象…给予救助 → 低保对象门诊救助."""
+    sort = heading[-2:]
+    told = names_benefit(heading) and len(heading) <= 10 and re.fullmatch(_NOUN, sort)
+    return (who or "") + heading if told and subject in (sort, f"{who}{sort}") else subject
 
 
 _LITTLE = re.compile(
@@ -640,6 +652,7 @@ def _granted(
 
 
 _TIER_IN = re.compile(r"([一-鿿]{2,14})的,?(?=按照?|每[一-鿿]|给予|再|一次性)")  # 居家托养的按每人每次50元
+_WHERE = re.compile(r"(?<=[一-鿿]{2})在(?![校读职岗册训])")  # 救助对象在市内三级医院住院的
 _AND_MORE = re.compile(r"[并且](?=[一-鿿])|(?:满|达到?|超过)?\d|[、,].*$")
 
 
@@ -649,7 +662,7 @@ def _earning(text: str, clause: tuple[int, int], sentence: tuple[int, int]) -> s
         return ""
     start = max(*(text.rfind(mark, sentence[0], clause[0] - 1) for mark in ",。;:"), sentence[0] - 1) + 1
     piece = text[start : clause[0] - 1]
-    topic = tidy(_AND_MORE.split(piece)[0]) if piece.endswith("的") else ""
+    topic = tidy(_WHERE.split(_AND_MORE.split(piece)[0])[0]) if piece.endswith("的") else ""
     return topic if 3 <= len(topic) <= 16 and not re.match(r"对|按|经|符合", topic) else ""
 
 
@@ -658,7 +671,7 @@ def _spoken_of(text: str, start: int, end: int) -> str:
     for found in reversed(list(_SPECIFIC.finditer(text, max(start, 0), max(end, 0)))):
         name = re.sub(r"^[万亿]?元的?|^[零一二三四五六七八九十百]*条", "", _CUT.split(found[0])[-1])
         name = name if len(name) > 2 and not _BARE_BENEFIT.match(name) else re.sub(r"^[万亿]?元的?", "", found[0])
-        if not _BARE_BENEFIT.match(name) and not _PAID_IN.search(name):
+        if not _BARE_BENEFIT.match(name) and not _PAID_IN.search(name) and not name.startswith("每"):
             return tidy(name)
     return ""
 
