@@ -222,5 +222,5 @@ def test_an_interrupted_check_says_what_stays(run: Operator, monkeypatch: pytest
 
     monkeypatch.setattr("pledgewatch.checking.pass_over", interrupted)
     ended = run("check")
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (1, ""), ended.err
     assert ended.err == "pledgewatch: stopped; what was read is kept, the next pass goes on from there\n"
