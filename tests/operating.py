@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,13 @@ class Operator:
         self._monkeypatch.setattr(sys, "argv", ["pledgewatch", *map(str, words), *more])
         self._monkeypatch.setenv("PLEDGEWATCH_CONFIG", "")
         self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
+        # A service answers signals its own way from its start on, and would do so for the tests that follow.
+        answered = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            for number, handler in answered.items():
+                signal.signal(number, handler)
         out, err = self._capsys.readouterr()
         return Ended(int(ended.value.code or 0), out, err)
