@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from monitors.rules import Promise, calendar_events
+from monitors.rules import DUE_DAYS, Promise, calendar_events
 from monitors.threads import Statement
 from monitors.words import figure_words
 from notify.subscriptions import occasions
@@ -30,15 +30,15 @@ def look_at_calendar(settings: Settings, database: Database, now: datetime) -> l
     """
     zone = settings.service.zone
     names = {t.id: t.name for t in settings.tracked}
+    today = now.astimezone(zone).date()
     with database.begin() as conn:
-        known = [k for k in threads.statements_of(conn) if k.tracked_id]
+        known = list(threads.statements_of(conn, promised_until=today + timedelta(days=max(DUE_DAYS))))
         baseline = documents.baseline_documents(conn)
         promises = [
             _promise(k, names, _watched_since(conn, k, zone), baseline=k.document.id in baseline)
             for k in known
             if k.measure.kind == "target" and k.measure.deadline
         ]
-        today = now.astimezone(zone).date()
         language = settings.service.language
         found = calendar_events(today, now, promises, _reported(known), language=language)
         recorded = events.record_events(conn, [_with_last_report(event, known, language) for event in found])

@@ -119,9 +119,13 @@ def statements_of(
     kind: Kind | None = None,
     tracked_ids: Sequence[str] | None = None,
     document_id: int | None = None,
+    promised_until: date | None = None,
     standing_only: bool = True,
 ) -> Iterator[KnownStatement]:
-    """The statements of latest versions to which the filters apply, the oldest document first."""
+    """The statements of latest versions to which the filters apply, the oldest document first.
+
+    `promised_until` leaves the measures of which something was promised for a day up to this one.
+    """
     query = _KNOWN.order_by(documents.c.rank_on, documents.c.id, statements.c.position)
     if region is not None:
         query = query.where(documents.c.region == region)
@@ -131,6 +135,9 @@ def statements_of(
         query = query.where(statements.c.tracked_id.in_(tracked_ids))
     if document_id is not None:
         query = query.where(documents.c.id == document_id)
+    if promised_until is not None:
+        due = sa.select(_PROMISES.c.tracked_id).where(_PROMISES.c.kind == "target")
+        query = query.where(statements.c.tracked_id.in_(due.where(_PROMISES.c.deadline <= promised_until)))
     if standing_only:
         query = query.where(_STANDING)
     for row in conn.execute(query.execution_options(yield_per=500)):
@@ -190,6 +197,7 @@ _OF_DOCUMENT = (
     *(documents.c[n] for n in ("title", "url", "doc_number", "publisher", "region", "source_id")),
     *(documents.c[n] for n in ("published_on", "status")),
 )
+_PROMISES = statements.alias("promises")
 _KNOWN = (
     sa.select(
         *(c for c in statements.c if c.name not in ("version_id", "position")),
