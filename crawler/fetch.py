@@ -51,7 +51,7 @@ from crawler.manners import (
 )
 from crawler.rendering import Rendering, ScriptShelf, needs_a_browser
 from crawler.transport import Exchange, TransportError
-from crawler.verdict import Verdict, judge
+from crawler.verdict import Verdict
 from storage.records import Capture
 
 __all__ = ["CrawlPolicy", "Fetch", "FetchError", "Fetcher"]
@@ -161,7 +161,7 @@ class Fetcher:
         The capture's `reason` begins with the failure's name: timeout, reset, refused, unreachable, dns, tls,
         protocol, truncated, too-large, bad-gzip, bad-encoding, bad-url, bad-redirect, redirect-loop,
         redirect-other-host, robots, private-address, backing-off, budget, unexpected-304, closing, and of pages
-        in the browser: browser, incomplete, endless; or it is what `crawler.verdict.judge` says of an answer with
+        in the browser: browser, incomplete, endless; or it is what `crawler.judging.judge` says of an answer with
         a body. A page whose scripts were kept from something is "ok" with a reason that names it. Cancelling the
         caller ends the exchange.
         """
@@ -385,6 +385,8 @@ async def _verdict(request: Fetch, answer: Answer) -> Verdict:
         return Verdict("failed", "unexpected-304: the server says unchanged, but was not told what we hold")
     if answer.status == 200 and request.known_sha256 == sha256(answer.body).hexdigest():
         return Verdict("ok")
+    from crawler.judging import judge  # here: most visits end above
+
     look = partial(
         judge,
         status=answer.status,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import urldefrag, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 from crawler.transport import Exchange, Tls
 from crawler.verdict import Expectation
 
 _REDIRECTS = {301, 302, 303, 307, 308}
+# What the pager's script leaves in the address when it posts the rest (大汉's dataproxy).
+_STAYS_IN_QUERY = frozenset({"startrecord", "endrecord", "perpage"})
 _RESENT = {307, 308}  # method and form are kept; the others turn a POST into a GET, as browsers do
 
 
@@ -111,6 +113,27 @@ def base_headers(policy: CrawlPolicy) -> dict[str, str]:
         "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5",
         "Accept-Encoding": "gzip, deflate",
     }
+
+
+def request_of(url: str) -> tuple[str, dict[str, str | list[str]] | None]:
+    """What to send for an address of a list: the address itself, and the form where its interface is posted to.
+
+    Everywhere else such a page is named by one address that holds the form as its query: as the page's key in the
+    archive, in `links`, and in a configuration.
+    """
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    names = {name for name, _ in pairs}
+    is_proxy = parts.path.endswith("/dataproxy.jsp") and {"startrecord", "columnid"} <= names
+    if not is_proxy and not (parts.path.endswith("/queryList") and "unitid" in names):
+        return url, None
+    kept = [(name, value) for name, value in pairs if is_proxy and name in _STAYS_IN_QUERY]
+    form: dict[str, str | list[str]] = {}
+    for name, value in pairs:
+        if (name, value) not in kept:
+            before = form.get(name)
+            form[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]
+    return urlunsplit(parts._replace(query=urlencode(kept))), form
 
 
 def first_hop(request: Fetch, policy: CrawlPolicy) -> Hop:

@@ -1,4 +1,4 @@
-"""What reads documents, by name: hashes over its sources and libraries. Computed without loading any of it.
+"""What reads lists and documents, by name: hashes over its sources and libraries. Computed without loading any of it.
 
 A version remembers the reader that made it, so these are asked for in every pass, also where nothing is read.
 """
@@ -27,6 +27,13 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
+def _of_lists() -> str:
+    digest = sha256(READER.encode())  # of what both are read with
+    for module in sorted(_FOLDER.joinpath("listing").glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()
+
+
 def _of_pictures() -> str:
     source = _FOLDER.joinpath("ocr.py").read_text("utf-8")
     try:
@@ -37,6 +44,9 @@ def _of_pictures() -> str:
 
 READER: str = _fingerprint()
 """Changes with every change of what a page or a file reads as, libraries included."""
+
+LISTS: str = _of_lists()
+"""Changes with every change of what a list page gives."""
 
 OCR: str = _of_pictures()
 """Changes with whatever changes what pictures read as; "" where nothing reads them."""

@@ -57,6 +57,8 @@ def finish_pass(pipeline: Pipeline, source: Source, listing: Listing, report: Pa
         reason = judged.reason
         after = _after(before, source, listing, report, judged, now, pipeline.settings)
         sources.save_pass(conn, after)
+        if listing.mark:
+            captures.settle_list(conn, source.url, listing.mark)
         if after.baseline_at and not before.baseline_at:
             captures.end_baseline(conn, source.id)
         told = [_event(pipeline.settings, source, after, reason, now)] if after.state != before.state else []
@@ -83,7 +85,12 @@ def judge(before: SourceState, listing: Listing, report: PassReport) -> Judgemen
     if listing.error or (report.failed and not _any_good(report)):
         failing = before.failures + 1 >= FAILURES_TOLD or before.state == "failing"
         return Judgement("failing" if failing else before.state, report.error or "failed", good=False)
-    if before.productive_items >= DRIFTED_ROWS and listing.rows == 0 and not listing.is_document:
+    if (
+        before.productive_items >= DRIFTED_ROWS
+        and listing.rows == 0
+        and not listing.is_document
+        and not listing.settled
+    ):
         return Judgement("drifted")
     return Judgement("ok")
 

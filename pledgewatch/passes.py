@@ -13,23 +13,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import chain, filterfalse
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import structlog
 
-from crawler.addresses import same_site
-from crawler.kinds import UnreadableFile, sniff
-from crawler.listing import ListRules, read_list, same_rows
 from pledgewatch import health
 from pledgewatch.pipeline import Answer, Errand, Pipeline, Visit
-from pledgewatch.reader import READER, content_type, unread_mark
+from pledgewatch.reader import READER, list_mark, unread_mark
 from pledgewatch.settings import Source
 from storage import captures, documents, sources
-from storage.addresses import normal_address
 from storage.captures import Page
-from storage.records import Capture, ListItem, ListPage
-from storage.sources import SourceState
+from storage.records import ListItem
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +92,10 @@ class Listing:
 
     `missing` says why a further page could not be read; the list is not `complete` while that page may yet come.
     `document` is the answer for a source that is one document. `lied` is a list page with new rows that the server
-    called unchanged.
+    called unchanged. `indirect` rows stand in an interface's answer that the page only names.
+
+    `mark` stands for the list page and for all that decides what a pass makes of it. A list is `settled` where the
+    pass before met the same mark and left nothing to do: its rows were not read again.
     """
 
     items: tuple[ListItem, ...] = ()
@@ -110,6 +107,9 @@ class Listing:
     blocked: bool = False
     error: str | None = None
     cms: str | None = None
+    indirect: bool = False
+    mark: str | None = None
+    settled: bool = False
 
     @property
     def is_document(self) -> bool:
@@ -137,8 +137,8 @@ async def pass_over(pipeline: Pipeline, source: Source, report_progress: Progres
     try:
         async with asyncio.timeout(pipeline.settings.crawl.pass_limit.total_seconds()):
             listing = await _read_lists(pipeline, source)
-            if not listing.error and not await _visit_all(pipeline, source, listing, report, report_progress):
-                listing = replace(listing, blocked=True)
+            if not listing.error:
+                listing = await _visit_all(pipeline, source, listing, report, report_progress)
     except TimeoutError:
         listing = replace(listing, error=f"time-limit: the pass took longer than {pipeline.settings.crawl.pass_limit}")
     if listing.error:
@@ -159,129 +159,32 @@ async def pass_over(pipeline: Pipeline, source: Source, report_progress: Progres
 
 
 async def _read_lists(pipeline: Pipeline, source: Source) -> Listing:
-    """The rows of the first page and, as long as a page brings something unknown, of those behind it."""
+    """What the source's list leads to; nothing is read where all of it was found settled before."""
     state = pipeline.start_pass(source)
-    baseline = state.baseline_at is None
-    first, page = await _read_list(pipeline, source, source.url)
-    if _is_one_document(source, state, first) or await _shows_a_document(source, state, first, page):
-        return Listing(items=(ListItem("", source.url),), document=first)
-    if not first.is_good:
-        return Listing(blocked=first.capture.outcome == "blocked", error=f"list: {first.capture.reason}")
-    if baseline and not page.items:
-        # An empty list is no baseline: all that it shows once it can be read would be told as new.
-        return Listing(error=f"list: no rows were found; see pledgewatch sources test {source.id}", cms=page.cms)
-    items = _rows_not_in(page, [])
-    lied = source.url if first.lied and not baseline and _has_unknown(pipeline, items) else None
-    missing = None
-    # A source that publishes more than one page between two passes is read on until a page is known.
-    pages = source.paging.pages if baseline else max(10, source.paging.pages)
-    if baseline or _leads_on(pipeline, source, items):
-        missing = await _read_further(pipeline, source, page, items, pages, baseline=baseline)
-    try:
-        chosen = wanted(source, items)
-    except PatternError as error:
-        return Listing(error=str(error), cms=page.cms)
-    kept = set(chosen)
-    unwanted = [item for item in items if item not in kept and captures.is_storable(item.url)]
-    complete = _is_complete(pipeline, source, missing)
-    return Listing(tuple(chosen), tuple(unwanted), missing, complete, lied=lied, cms=page.cms)
+    first = await pipeline.ask_list(source, source.url)
+    mark = _mark(pipeline, source, first)
+    if state.baseline_at and mark and first.page.settled_sha256 == mark:
+        return Listing(mark=mark, settled=True)
+    # Loaded now, not above: it brings all that reads lists, and most passes meet the list of the pass before.
+    from pledgewatch.lists import read_lists
+
+    listing = await read_lists(pipeline, source, state, first)
+    return replace(listing, mark=None if listing.is_document or listing.indirect else mark)
 
 
-async def _read_further(
-    pipeline: Pipeline, source: Source, first: ListPage, items: list[ListItem], pages: int, *, baseline: bool
-) -> str | None:
-    """Add the rows of the pages behind the first to `items`; why one of them could not be read, or None."""
-    page, asked = first, {source.url}
-    repeats = 0
-    for _ in range(pages - 1):
-        url = page.next
-        if url is None or url in asked:
-            break
-        asked.add(url)
-        answer, page = await _read_list(pipeline, source, url)
-        if not answer.is_good:
-            # A page that is not there is the list's end: some systems name one page too many.
-            return None if answer.capture.outcome == "gone" else f"list: {url}: {answer.capture.reason}"
-        known = same_rows(ListPage(first.cms, tuple(items)), page)
-        if known.foreign:
-            log.warning("the next list page is another list", url=url, source=source.id)
-            break
-        fresh = _rows_not_in(page, items)
-        items += fresh
-        # Where counting begins at another number, what was taken for the second page is the first once more.
-        repeats += not fresh
-        if repeats > 1 or (fresh and not (baseline or _leads_on(pipeline, source, fresh))):
-            break
-    return None
-
-
-def _has_unknown(pipeline: Pipeline, items: Sequence[ListItem]) -> bool:
-    with pipeline.database.read() as conn:
-        return len(captures.known_addresses(conn, [item.url for item in items])) < len(items)
-
-
-def _leads_on(pipeline: Pipeline, source: Source, items: Sequence[ListItem]) -> bool:
-    """Whether more that is new may stand behind these rows, now or since a further page could not be read."""
-    with pipeline.database.read() as conn:
-        known = captures.known_addresses(conn, [item.url for item in items])
-        return len(known) < len(items) or bool(captures.lists_to_retry(conn, source.id, LIST_TRIES))
-
-
-def _is_complete(pipeline: Pipeline, source: Source, missing: str | None) -> bool:
-    """Whether no list page is waited for. One that the list leads to no more is forgotten."""
-    with pipeline.database.read() as conn:
-        waiting = captures.lists_to_retry(conn, source.id, LIST_TRIES)
-    if waiting and missing is None:
-        with pipeline.database.begin() as conn:
-            captures.give_up_lists(conn, waiting)
-    return not waiting or missing is None
-
-
-async def _read_list(pipeline: Pipeline, source: Source, url: str) -> tuple[Answer, ListPage]:
-    """A list page; where it holds no rows but says which interface gives them, that interface's answer."""
-    answer = await pipeline.ask_list(source, url)
-    page = await _parsed(source, answer)
-    if page.api and not page.items and page.api != url:
-        answer = await pipeline.ask_list(source, page.api)
-        page = await _parsed(source, answer)
-    return answer, page
-
-
-async def _parsed(source: Source, answer: Answer) -> ListPage:
-    if not answer.is_good:
-        return ListPage("none", ())
-    capture = answer.capture
-    kind = content_type(source, capture.headers)
-    return await asyncio.to_thread(read_list, capture.body, capture.final_url, kind, list_rules(source))
-
-
-def _rows_not_in(page: ListPage, known: Sequence[ListItem]) -> list[ListItem]:
-    """Neighbouring list pages overlap on some systems, pinned rows stand twice: rows already seen are dropped."""
-    seen = {normal_address(item.url) for item in known}
-    first = {normal_address(item.url): item for item in reversed(page.items)}
-    return [item for item in page.items if first[key := normal_address(item.url)] is item and key not in seen]
-
-
-def wanted(source: Source, items: Sequence[ListItem]) -> list[ListItem]:
-    """The rows whose titles the operator wants and whose addresses the source may lead to.
-
-    Raises PatternError where a pattern cannot be matched in reasonable time.
-    """
-    return [
-        item
-        for item in items
-        if (not source.include or _matches(source.include, item.title))
-        and not _matches(source.exclude, item.title)
-        and _allowed(source, item.url)
-        and captures.is_storable(item.url)
-    ]
+def _mark(pipeline: Pipeline, source: Source, first: Answer) -> str | None:
+    """What stands for all that a pass makes of this list; None where it may depend on more."""
+    page = first.page
+    if not first.is_good or page.kind != "list" or page.document_id or page.source != source.id:
+        return None
+    return list_mark(source, first.sha256, first.capture, pipeline.configured)
 
 
 class PatternError(ValueError):
     """A pattern of the configuration that would hold up all other work."""
 
 
-def _matches(patterns: Sequence[str], title: str) -> bool:
+def matches(patterns: Sequence[str], title: str) -> bool:
     """Whether one of the operator's patterns fits. This runs in the loop: one that backtracks for ever must not."""
     if not patterns:
         return False
@@ -299,92 +202,33 @@ def _matches(patterns: Sequence[str], title: str) -> bool:
     return False
 
 
-def _allowed(source: Source, url: str) -> bool:
-    return same_site(url, source.url) or urlsplit(url).hostname in source.hosts
-
-
-def list_rules(source: Source) -> ListRules:
-    """The operator's overrides for reading a list, as the crawler takes them."""
-    table = source.list
-    return ListRules(
-        cms=source.cms,
-        item=table.item,
-        title=table.title,
-        link=table.link,
-        date=table.date,
-        next=source.paging.next,
-        expect=table.expect,
-    )
-
-
-#: Rows in a form that only lists have. Other families are told by their addresses, which documents share.
-_DATA_LISTS = frozenset({"jcms", "feed", "json", "script", "jpaas", "govcn"})
-
-
-def _is_one_document(source: Source, state: SourceState, answer: Answer) -> bool:
-    """Whether an answer that cannot be read is that of a source known as one document: it may be withdrawn."""
-    known = answer.page.document_id is not None and not state.productive_items
-    return not answer.is_good and source.kind != "list" and (known or source.kind == "document")
-
-
-async def _shows_a_document(source: Source, state: SourceState, answer: Answer, page: ListPage) -> bool:
-    """`is_document`, but a source that was a list before stays one: without its rows it has drifted."""
-    if not answer.is_good or (source.kind == "auto" and state.productive_items):
-        return False
-    return await asyncio.to_thread(is_document, source, answer.capture, page)
-
-
-def is_document(source: Source, capture: Capture, page: ListPage) -> bool:
-    """Whether a source's address is one document and not a list of them.
-
-    A list has rows with dates that lead elsewhere; a document has a body, and beside it at most a few related links.
-    """
-    if source.kind != "auto":
-        return source.kind == "document"
-    if sniff(capture.body) not in ("html", "xml", "text", "json"):
-        return True
-    dated = sum(item.date is not None for item in page.items)
-    if dated >= 3 or page.api or source.list.item or (page.items and page.cms in _DATA_LISTS):
-        return False
-    from pledgewatch.reading import Original, detail_rules, read_page  # here: lists that go on as lists need none of it
-
-    original = Original(capture.body, capture.final_url, content_type(source, capture.headers))
-    try:
-        document = read_page(original, detail_rules(source), recognise=False)
-    except UnreadableFile:
-        return False
-    if not page.items and (document.published_on or document.doc_number or document.index_number):
-        return bool(document.text or document.attachments)  # a short notice, or a page around a file
-    # Files that stand in dated rows are the list's rows; those of a document stand below a text.
-    rows = {normal_address(item.url) for item in page.items if item.date}
-    files = [file for file in document.attachments if normal_address(file.url) not in rows]
-    listed = sum(len(item.title) for item in page.items)
-    return len(document.text) > max(60, 2 * listed + 12 * dated) or bool(files and dated < 2)
-
-
 # --- documents -------------------------------------------------------------------------------------------------
 
 
 async def _visit_all(
     pipeline: Pipeline, source: Source, listing: Listing, report: PassReport, report_progress: Progress
-) -> bool:
-    """Visit the new rows one by one and the known documents that are due, a few at a time, and count; False if it
-    gave up.
+) -> Listing:
+    """Visit the new rows one by one and the known documents that are due, a few at a time, and count.
+
+    The listing, as blocked where it gave up, and with its mark only where the next pass over the same list will find
+    nothing to do: its rows are known documents, or new ones now read, and nothing failed or is waited for.
     """
-    fresh, known = _plan(pipeline, source, listing)
-    total = len(fresh) + len(known)
+    plan = _plan(pipeline, source, listing)
+    total = len(plan.fresh) + len(plan.known)
     if not total and listing.items:
         # Not an error of the site: the report says why it counts nothing.
         report.error = _whose(pipeline, source, listing)
-    waiting = iter(fresh), iter(known)
+    waiting = iter(plan.fresh), iter(plan.known)
     blocked_in_a_row = done = 0
+    settles = plan.settles and not listing.missing
 
     async def work(errands: Iterator[Errand]) -> None:
-        nonlocal blocked_in_a_row, done
+        nonlocal blocked_in_a_row, done, settles
         while blocked_in_a_row < BLOCKED_IN_A_ROW and (errand := next(errands, None)):
             result = await pipeline.visit(source, errand)
             blocked_in_a_row = blocked_in_a_row + 1 if result.blocked else 0
             report.add(errand.item.url, result)
+            settles = settles and result.verdict == ("unchanged" if errand.page.document_id else "new")
             done += 1
             report_progress(done, total)
 
@@ -392,10 +236,20 @@ async def _visit_all(
     async with asyncio.TaskGroup() as group:
         for _ in range(VISITS_AT_ONCE):
             group.create_task(work(waiting[1]))
-    return next(chain(*waiting), None) is None
+    gave_up = next(chain(*waiting), None) is not None
+    return replace(listing, blocked=gave_up, mark=listing.mark if settles and report.ok and done == total > 0 else None)
 
 
-def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> tuple[list[Errand], list[Errand]]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to visit. It `settles` a list of which nothing is left to do once all of that is visited."""
+
+    fresh: list[Errand]
+    known: list[Errand]
+    settles: bool
+
+
+def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> Plan:
     """New documents in the order of publication, and the known ones whose turn it is (`recheck`): silent edits leave no
     trace on a list. What a baseline brings is told to nobody, so that its order does not matter.
 
@@ -429,7 +283,9 @@ def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> tuple[list[Er
 
     fresh = sorted(filter(is_fresh, chosen.values()), key=lambda page: (page.failures > 0, *rank[page.url]))
     known = sorted(filterfalse(is_fresh, chosen.values()), key=_turn)
-    return [errand(page) for page in fresh], [errand(page) for page in known]
+    unwanted = {item.url for item in listing.unwanted}
+    settles = not any(page.url in unwanted for page in due)  # the list keeps them from being asked for
+    return Plan([errand(page) for page in fresh], [errand(page) for page in known], settles)
 
 
 def _ignored(conn: sa.Connection, source: Source, listing: Listing, due: Sequence[Page]) -> set[str]:
@@ -437,7 +293,7 @@ def _ignored(conn: sa.Connection, source: Source, listing: Listing, due: Sequenc
     ignored = {item.url for item in listing.unwanted}
     if source.exclude:
         titles = captures.titles_of(conn, [page.id for page in due])
-        ignored |= {url for url, title in titles.items() if _matches(source.exclude, title)}
+        ignored |= {url for url, title in titles.items() if matches(source.exclude, title)}
     return ignored
 
 

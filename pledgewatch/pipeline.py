@@ -19,11 +19,12 @@ import sqlalchemy as sa
 import structlog
 
 from crawler.fetch import Fetch
+from crawler.hops import request_of
 from crawler.kinds import UnreadableFile
-from crawler.listing import request_of
 from crawler.verdict import Expectation
 from pledgewatch.health import is_distrusted, within_hours
 from pledgewatch.ledger import Ledger
+from pledgewatch.reader import sources_mark
 from pledgewatch.settings import Settings, Source
 from storage import archive, captures, documents, sources
 from storage.captures import Page, PageKind
@@ -180,10 +181,12 @@ class Pipeline:
         # One document with scans at a time: a thread that waits for its turn is a thread less for all other work.
         self.scanning = asyncio.Lock()
         self._distrusted: set[str] = set()  # sources whose servers' 304s are not believed
+        self.configured = sources_mark(settings.sources)
 
     def use(self, settings: Settings) -> None:
         """Go on with another configuration."""
         self.settings = settings
+        self.configured = sources_mark(settings.sources)
         self.register()
 
     def register(self) -> None:
@@ -254,11 +257,10 @@ class Pipeline:
         return page.last_audit_at is None or self.clock() - page.last_audit_at >= self.settings.crawl.audit
 
     async def ask_list(self, source: Source, url: str) -> Answer:
-        """A list page with its bytes: the stored ones where the server says that it is unchanged."""
+        """What the server says of a list page; where that is a 304, without the bytes that it confirms."""
         tally = Tally()
         answer = await self.ask(source, await self.page_at(url, source, "list"), tally)
-        body = self.bytes_of(answer) if answer.is_good else answer.capture.body
-        return replace(answer, capture=replace(answer.capture, body=body), lied=tally.lied)
+        return replace(answer, lied=tally.lied)
 
     async def page_at(self, url: str, source: Source, kind: PageKind) -> Page:
         with self.database.read() as conn:
@@ -310,6 +312,8 @@ class Pipeline:
             quiet = answer.is_good and answer.sha256 == page.last_sha256 and errand.quiet_document
             if quiet:
                 documents.touch(conn, quiet, now)
+            elif not errand.answer:  # which is that of a source that is one document
+                captures.unsettle_list(conn, source.id)
             return answer, bool(quiet)
 
         answer, quiet = await self._ledger.write(record)

@@ -4,13 +4,15 @@ nothing new, and it is a third of the program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from crawler.reader import OCR
+from crawler.reader import LISTS, OCR
 from crawler.reader import READER as DOCUMENTS
 from monitors.extraction import READER as MEASURES
 from pledgewatch.settings import Source
+from storage.records import Capture
 
 #: Names the code that reads. A version made by another reader is read again before anything is compared with it.
 READER = sha256(f"{DOCUMENTS}/{MEASURES}/{OCR}".encode()).hexdigest()[:12]
@@ -26,3 +28,18 @@ def content_type(source: Source | None, headers: Mapping[str, str]) -> str | Non
     if source and source.encoding:
         return f"text/html; charset={source.encoding}"
     return headers.get("content-type")
+
+
+def list_mark(source: Source, sha: str | None, capture: Capture, configured: str) -> str:
+    """What stands for all that decides which documents a list names, and what its pass does with them.
+
+    `sha` is of the list's bytes, which `capture` brought or confirmed; `configured` is `sources_mark` of all sources.
+    """
+    kind = content_type(source, capture.headers)
+    said = [LISTS, sha, capture.final_url, kind, source.model_dump_json(), configured]
+    return sha256(json.dumps(said).encode()).hexdigest()
+
+
+def sources_mark(sources: Iterable[Source]) -> str:
+    """What stands for who is watched: a source takes over the documents of one that is not any more."""
+    return sha256(json.dumps([(source.id, source.url) for source in sources]).encode()).hexdigest()

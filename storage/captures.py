@@ -39,7 +39,8 @@ class Page:
 
     `last_sha256` is of the last body that was judged "ok", `last_audit_at` when the body was last sent in
     full; `gone_passes` and `failures` count answers of that kind in a row. `settled_sha256` is of the last
-    body that was compared with the document: while it is not `last_sha256`, that is still to be done.
+    body that was compared with the document: while it is not `last_sha256`, that is still to be done. Of a list, and
+    of what cannot be read, it is a mark instead (`settle_list`, `settle_unreadable`).
     """
 
     id: int
@@ -212,6 +213,19 @@ def move_document(conn: sa.Connection, document_id: int, url: str) -> None:
 def detach_page(conn: sa.Connection, page_id: int) -> None:
     """The page does not show the document any more that it showed."""
     conn.execute(pages.update().where(pages.c.id == page_id).values(document_id=None, settled_sha256=None))
+
+
+def settle_list(conn: sa.Connection, url: str, mark: str) -> None:
+    """The pass over a list found nothing to do; `mark` stands for all that this followed from."""
+    conn.execute(pages.update().where(pages.c.url == url, pages.c.kind == "list").values(settled_sha256=mark))
+
+
+def unsettle_list(conn: sa.Connection, source: str) -> None:
+    """Something was found in a source's documents: what the list gives is looked at again in the next pass.
+
+    Written with what was found, so that a kill leaves no list settled that is not.
+    """
+    _UNSETTLE_LIST.run(conn, {"source": source, "of_kind": "list"})
 
 
 def settle_unreadable(conn: sa.Connection, page_id: int, mark: str | None) -> None:
@@ -455,6 +469,12 @@ _MOVING = (
 _CHAIN_HEAD = Prepared(sa.select(sources.c.chain).where(sources.c.id == sa.bindparam("source")).with_for_update())
 _MOVE_CHAIN = Prepared(
     sources.update().where(sources.c.id == sa.bindparam("source")).values(chain=sa.bindparam("chain_"))
+)
+_UNSETTLE_LIST = Prepared(
+    pages.update()
+    .where(pages.c.source_id == sa.bindparam("source"), pages.c.kind == sa.bindparam("of_kind"))
+    .where(pages.c.document_id.is_(None), pages.c.settled_sha256.is_not(None))
+    .values(settled_sha256=sa.null())
 )
 _INSERT_CAPTURE = Prepared(
     captures.insert()

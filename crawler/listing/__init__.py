@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from crawler.addresses import host_of
 from crawler.encoding import decode_with_evidence
 from crawler.listing import families
-from crawler.listing.paging import next_page, numbered, request_of
+from crawler.listing.paging import next_page, numbered
 from crawler.listing.records import row_at, value_at
 from crawler.listing.rows import Answer, selected_rows
 from crawler.markup import parse_html, select
@@ -28,7 +28,7 @@ _MIN_FOREIGN = 3  # rows of another column that show a page to be another list; 
 _DAY_FOLDERS = re.compile(r"(?:/(?:19|20)\d{2}(?:-?\d{2}){0,2}|/\d{1,2})+$")
 TITLE_LIMIT = 500  # characters; what is longer is a page's text and no row's title
 
-__all__ = ["CMS_NAMES", "ListRules", "Overlap", "read_list", "request_of", "same_rows"]
+__all__ = ["CMS_NAMES", "ListRules", "Overlap", "read_list", "same_rows"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,31 +44,6 @@ def counted(url: str, name: str, fallback: int) -> int:
     return int(value) if value.isdecimal() and len(value) < 10 else fallback
 
 
-# What the pager's script leaves in the address when it posts the rest (大汉's dataproxy).
-_STAYS_IN_QUERY = frozenset({"startrecord", "endrecord", "perpage"})
-
-
-def request_of(url: str) -> tuple[str, dict[str, str | list[str]] | None]:
-    """What to send for an address of a list: the address itself, and the form where its interface is posted to.
-
-    Everywhere else such a page is named by one address that holds the form as its query: as the page's key in the
-    archive, in `links`, and in a configuration.
-    """
-    parts = urlsplit(url)
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    names = {name for name, _ in pairs}
-    is_proxy = parts.path.endswith("/dataproxy.jsp") and {"startrecord", "columnid"} <= names
-    if not is_proxy and not (parts.path.endswith("/queryList") and "unitid" in names):
-        return url, None
-    kept = [(name, value) for name, value in pairs if is_proxy and name in _STAYS_IN_QUERY]
-    form: dict[str, str | list[str]] = {}
-    for name, value in pairs:
-        if (name, value) not in kept:
-            before = form.get(name)
-            form[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]
-    return urlunsplit(parts._replace(query=urlencode(kept))), form
-
-
 def numbered(template: str, url: str) -> str:
     """The address after `url` in a series: `template` holds {page} where the number stands.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.verdict import _CHALLENGE_MARKS
+from crawler.judging import _CHALLENGE_MARKS
 from monitors.rules import _WORDS
 from notify.causes import _FIREWALLS, CAUSES, cause_words
 from notify.phrases import REASONS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.verdict import Expectation, Verdict, judge
+from crawler.judging import Expectation, Verdict, judge
 
 URL = "http://mzj.example.gov.cn/zwgk/202507/t20250707_1.html"
 SMALL = """<html><head><title>公示</title></head>

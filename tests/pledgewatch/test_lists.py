@@ -1,0 +1,236 @@
+"""A list that gave nothing to do is not read again while it stays the same, and nothing is missed by that."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from servers import Reply
+from world import World
+
+from pledgewatch import lists, passes
+from storage import documents
+
+SLUGS = ("a", "b", "c")
+GRANT = "对符合条件的养老机构给予每张{}000元的建设补贴。"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sources whose lists were read, in turn."""
+    read: list[str] = []
+    read_lists = lists.read_lists
+
+    async def count(pipeline: Any, source: Any, *rest: Any) -> passes.Listing:
+        read.append(source.id)
+        return await read_lists(pipeline, source, *rest)
+
+    monkeypatch.setattr(lists, "read_lists", count)
+    return read
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World(tmp_path) as world:
+        for n, slug in enumerate(SLUGS):
+            world.publish(slug, f"关于第{n}号提案的答复", [GRANT.format(n + 1)], number=f"云民〔2025〕{n + 1}号")
+        world.check()
+        yield world
+
+
+def test_a_list_is_read_once_while_it_stays_the_same(world: World, reads: list[str]) -> None:
+    report = world.check(3)
+    assert (report.ok, report.unchanged, reads) == (True, 3, [])
+    world.publish("d", "关于印发新办法的通知", [GRANT.format(9)])
+    assert (world.check().new, len(reads)) == (1, 1)
+    assert (world.check().unchanged, len(reads)) == (4, 1)
+
+
+def test_a_revised_document_is_found_without_its_list_and_has_the_list_read_once_more(
+    world: World, reads: list[str]
+) -> None:
+    world.revise("b", "每张2000元", "每张5000元")
+    assert (world.check().revised, reads) == (1, [])
+    assert world.types() == ["document.revised", "measure.changed"]
+    world.check(2)
+    assert len(reads) == 1
+
+
+def test_what_could_not_be_read_keeps_the_list_open(world: World, reads: list[str]) -> None:
+    world.publish("d", "关于印发新办法的通知", [GRANT.format(9)])
+    world.site.route("/d.html", lambda asked: Reply(200, b""))
+    for tries in (1, 2):
+        assert not world.check().ok
+        assert len(reads) == tries
+    world.publish("d", "关于印发新办法的通知", [GRANT.format(9)])
+    assert world.check().new == 1
+    world.check()
+    assert len(reads) == 3
+
+
+def test_a_document_that_went_is_looked_for_where_the_list_leads(tmp_path: Path, reads: list[str]) -> None:
+    with World(tmp_path) as world:
+        world.publish("a", "关于第1号提案的答复", [GRANT.format(1)], number="云民〔2025〕1号")
+        world.papers["moved"] = world.papers["a"]
+        world.site.route("/moved.html", lambda asked: Reply(404))
+        world.publish("b", "关于第2号提案的答复", [GRANT.format(2)], number="云民〔2025〕2号")
+        world.check(3)
+        world.publish("moved", "关于第1号提案的答复", [GRANT.format(1)], number="云民〔2025〕1号")
+        world.withdraw("a")
+        world.check(4)
+        assert world.types() == []
+        with world.database.read() as conn:
+            read_at = {document.url for document in documents.list_documents(conn)}
+        assert read_at == {world.site.url("/moved.html"), world.site.url("/b.html")}
+
+
+@pytest.mark.parametrize(
+    "more", ['exclude = ["第0号"]', 'include = ["答复"]', "recheck = 1", 'name = "民政"', '[sources.list]\nlink = "a"']
+)
+def test_another_configuration_reads_the_list_again(world: World, reads: list[str], more: str) -> None:
+    world.check()
+    world.reconfigure(more)
+    world.check()
+    assert len(reads) == 1
+
+
+def test_a_source_takes_over_what_nobody_watches_any_more(tmp_path: Path, reads: list[str]) -> None:
+    other = '[[sources]]\nid = "other"\nurl = "{}"\n'
+    with World(tmp_path) as world:
+        world.show_list("/other.html", ["a"])
+        world.publish("a", "关于第1号提案的答复", [GRANT.format(1)])
+        world.publish("b", "关于第2号提案的答复", [GRANT.format(2)])
+        world.show_list("/list.html", ["b"])
+        world.reconfigure(other.format(world.site.url("/other.html")))
+        world.check(3)
+        world.show_list("/list.html", ["a", "b"])
+        world.check(2)
+        before = len(reads)
+        world.reconfigure("")
+        world.check()
+        assert reads[before:] == ["city"]
+        with world.database.read() as conn:
+            assert {document.source for document in documents.list_documents(conn)} == {"city"}
+
+
+def test_a_kill_amid_a_pass_leaves_no_list_settled(
+    world: World, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found before the kill may mean that the list leads elsewhere now."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> int:
+        raise Killed
+
+    world.check()
+    world.withdraw("b")
+    with monkeypatch.context() as dying, pytest.raises(Killed):
+        dying.setattr(passes.health, "finish_pass", killed)
+        world.check()
+    assert reads == []
+    world.check()
+    assert len(reads) == 1
+
+
+def test_rows_that_an_interface_gives_are_asked_for_in_every_pass(tmp_path: Path) -> None:
+    """The page that names the interface stays the same for ever; the rows stand in the interface's answer."""
+    with World(tmp_path) as world:
+        frame = b"<html><body><script>var _CONFIG = {SID: '2011', TREE: []}; // /gkmlpt/</script></body></html>"
+
+        def rows(_: Any) -> Reply:
+            told = [{"title": p.title, "url": f"/{s}.html", "created_at": p.published} for s, p in world.papers.items()]
+            return Reply(200, json.dumps({"articles": told}).encode(), {"Content-Type": "application/json"})
+
+        world.list_path = "/gkmlpt/index"
+        world.site.route("/gkmlpt/index", lambda asked: Reply(200, frame))
+        world.site.route("/gkmlpt/api/all/0", rows)
+        world.reconfigure()
+        for n in range(3):
+            world.publish(f"a{n}", f"关于第{n}号提案的答复", [GRANT.format(n + 1)])
+        assert world.check().new == 3
+        world.check()
+        world.publish("b", "关于印发新办法的通知", [GRANT.format(9)])
+        assert world.check().new == 1
+
+
+def _step(draw: st.DrawFn) -> tuple[str, str]:
+    what = ("publish", "revise", "break", "withdraw", "mend", "unlist", "list", "twin", "dress", "exclude", "nothing")
+    return draw(st.sampled_from(what)), draw(st.sampled_from(SLUGS))
+
+
+class Site:
+    """One site's story, told to a world step by step."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.listed, self.turn = world, list(SLUGS), 0
+
+    def do(self, what: str, slug: str) -> None:
+        self.turn += 1
+        world = self.world
+        match what:
+            case "publish":
+                self.listed.insert(0, fresh := f"n{self.turn}")
+                world.publish(fresh, f"关于第{self.turn}0号提案的答复", [GRANT.format(self.turn)])
+            case "revise":
+                paper = world.papers[slug]
+                paper.lines = [re.sub(r"每张\d+000元", f"每张{self.turn + 10}000元", line) for line in paper.lines]
+            case "break":
+                world.site.route(f"/{slug}.html", lambda asked: Reply(200, b""))
+            case "withdraw":
+                world.withdraw(slug)
+            case "mend":
+                world.site.route(f"/{slug}.html", lambda asked: world._document(asked, slug))
+            case "unlist":
+                self.listed = [other for other in self.listed if other != slug] or self.listed
+            case "list" if slug not in self.listed:
+                self.listed.append(slug)
+            case "twin":  # the same document at one more address
+                twin = f"{slug}-{self.turn}"
+                world.papers[twin] = world.papers[slug]
+                world.site.route(f"/{twin}.html", lambda asked: world._document(asked, slug))
+                self.listed.append(twin)
+            case "exclude":
+                world.reconfigure("" if world._config else 'exclude = ["第1号"]')
+        world.show_list(world.list_path, self.listed, after=f"<p>{self.turn}</p>" if what == "dress" else "")
+
+    def told(self) -> list[str]:
+        world = self.world
+        with world.database.read() as conn:
+            stored = documents.list_documents(conn)
+            known = [(d.url, d.title, d.state, documents.latest_mark(conn, d.id).number) for d in stored]
+        events = [(e.type, e.summary, e.document and e.document.url) for e in world.events()]
+        return [str(told).replace(world.site.url(""), "") for told in (*sorted(known), *sorted(events, key=str))]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.composite(_step)(), min_size=2, max_size=8))
+def test_nothing_is_told_otherwise_than_by_reading_every_list(
+    tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("stories")
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        worlds = []
+        for name in ("settling", "reading"):
+            (folder / name).mkdir()
+            worlds.append(stack.enter_context(World(folder / name)))
+        settles = passes._mark
+        sites = [Site(world) for world in worlds]
+        for site in sites:
+            for n, slug in enumerate(SLUGS):
+                title = f"关于第{n}号提案的答复"
+                site.world.publish(slug, title, [GRANT.format(n + 1)], number=f"云民〔2025〕{n + 1}号")
+        for what, slug in [("nothing", "a"), *story, ("nothing", "a"), ("nothing", "a")]:
+            for site in sites:
+                site.do(what, slug)
+                patch.setattr(passes, "_mark", settles if site is sites[0] else lambda *_: None)
+                site.world.check()
+            assert sites[0].told() == sites[1].told()
