@@ -446,7 +446,7 @@ def _turn(
 
 
 def _page(row: AnyRow) -> Page:
-    return Page(**row._mapping)
+    return Page(*row)  # in the order of its fields, as _PAGES selects them
 
 
 _PAGES = sa.select(

@@ -19,6 +19,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 def storable(text: str) -> str:
     """`text` with what no database can hold replaced, one character for one, so that offsets stay true."""
+    if text.isascii() and "\0" not in text:  # as most headers and addresses are: this is asked of each
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 

@@ -156,8 +156,12 @@ class _Form:
     processors: tuple[tuple[str, Callable[[Any], Any] | None], ...]
 
     def bind(self, values: Mapping[str, Any]) -> Any:
-        bound = [(name, values[name] if p is None else p(values[name])) for name, p in self.processors]
-        return tuple(value for _, value in bound) if self.positional else dict(bound)
+        bound = [values[name] if process is None else process(values[name]) for name, process in self.processors]
+        return bound if self.positional else dict(zip(self.names, bound, strict=True))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.processors]
 
 
 def _form(statement: sa.ClauseElement, dialect: sa.Dialect) -> _Form:
