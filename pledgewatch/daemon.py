@@ -28,9 +28,10 @@ from pledgewatch.service import (
     TICK_SECONDS,
     WORK_ENDS_SECONDS,
     Service,
+    run_service,
 )
 from pledgewatch.settings import Settings, Source
-from pledgewatch.web import WebError, serving
+from pledgewatch.web import serving
 from pledgewatch.work import Workshop, utc_now
 from storage import leases, sources
 from storage.database import Database
@@ -44,13 +45,7 @@ PASSES_AT_ONCE = 100  # a pass that waits for a slow site costs little; the fetc
 def run_daemon(settings: Settings, config: str | None, database: Database) -> int:
     """Run until SIGTERM or SIGINT. Status 0, or 2 where the database or the web address is another's."""
     configure_logs(zone=settings.service.zone)
-    daemon = Daemon(settings, config, database)
-    daemon.catch_signals()
-    try:
-        return asyncio.run(daemon.run())
-    except (StorageError, WebError) as error:
-        print(f"pledgewatch: {error}", file=sys.stderr)
-        return 2
+    return run_service(Daemon(settings, config, database))
 
 
 class Daemon(Service):
@@ -70,7 +65,6 @@ class Daemon(Service):
         self._resting: dict[str, datetime] = {}
 
     async def run(self) -> int:
-        """The service from start to end; its exit status. Raises WebError and StorageError where it cannot start."""
         self._loop = asyncio.get_running_loop()
         if not self._take_lease():
             holder = holders.in_words(leases.holder(self.database, LEASE))

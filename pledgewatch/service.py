@@ -21,6 +21,7 @@ from pledgewatch.deadlines import look_at_calendar
 from pledgewatch.metrics import Metrics
 from pledgewatch.settings import ConfigError, Settings, load_settings
 from pledgewatch.ticks import Ticks
+from pledgewatch.web import WebError
 from pledgewatch.work import Workshop
 from storage import leases
 from storage.clock import TOLERANCE, set_back
@@ -69,6 +70,10 @@ class Service:
         """What passes and deliveries work with."""
         assert self._workshop is not None, "the service has not been started"
         return self._workshop
+
+    async def run(self) -> int:
+        """From start to end; the exit status. Raises WebError and StorageError where it cannot start."""
+        raise NotImplementedError
 
     def running(self) -> Collection[str]:
         """The ids of the sources that this process is at work on."""
@@ -186,6 +191,16 @@ class Service:
         with suppress(TimeoutError):
             async with asyncio.timeout(WORK_ENDS_SECONDS), self._sending:
                 pass
+
+
+def run_service(service: Service) -> int:
+    """Run until SIGTERM or SIGINT. The exit status; 2 where the database or the web address is another's."""
+    service.catch_signals()
+    try:
+        return asyncio.run(service.run())
+    except (StorageError, WebError) as error:
+        print(f"pledgewatch: {error}", file=sys.stderr)
+        return 2
 
 
 def at_last(end: Callable[[], None]) -> None:

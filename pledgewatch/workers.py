@@ -31,9 +31,9 @@ from crawler.addresses import site_of
 from pledgewatch import health
 from pledgewatch.logs import configure_logs
 from pledgewatch.passes import Listing, PassReport, pass_over
-from pledgewatch.service import LEASE, LEASE_SECONDS, REST, TICK_SECONDS, WORK_ENDS_SECONDS, Service
+from pledgewatch.service import LEASE, LEASE_SECONDS, REST, TICK_SECONDS, WORK_ENDS_SECONDS, Service, run_service
 from pledgewatch.settings import Settings, Source
-from pledgewatch.web import WebError, serving
+from pledgewatch.web import serving
 from pledgewatch.work import Workshop, utc_now
 from storage import leases, sources
 from storage.database import Database, open_database
@@ -85,13 +85,7 @@ def sites_of(configured: Iterable[Source]) -> dict[str, str]:
 def run_workers(settings: Settings, config: str | None, database: Database, roles: Collection[str] = ROLES) -> int:
     """Take these roles until SIGTERM or SIGINT; the exit status."""
     configure_logs(zone=settings.service.zone)
-    station = Station(settings, config, database, roles)
-    station.catch_signals()
-    try:
-        return asyncio.run(station.run())
-    except (StorageError, WebError) as error:
-        print(f"pledgewatch: {error}", file=sys.stderr)
-        return 2
+    return run_service(Station(settings, config, database, roles))
 
 
 class Station(Service):
@@ -126,7 +120,6 @@ class Station(Service):
             self._sources_of.setdefault(site, []).append(id)
 
     async def run(self) -> int:
-        """The process's share from start to end. Raises WebError and StorageError where it cannot start."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             await self._start(stack)
