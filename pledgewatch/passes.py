@@ -237,7 +237,7 @@ async def _visit_all(
         for _ in range(VISITS_AT_ONCE):
             group.create_task(work(waiting[1]))
     gave_up = next(chain(*waiting), None) is not None
-    return replace(listing, blocked=gave_up, mark=listing.mark if settles and report.ok and done == total > 0 else None)
+    return replace(listing, blocked=gave_up, mark=listing.mark if settles and done == total > 0 else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,31 @@ def test_a_kill_amid_a_pass_leaves_no_list_settled(
     assert len(reads) == 1
 
 
+def test_a_pass_that_failed_settles_nothing(world: World, reads: list[str]) -> None:
+    """A pattern that takes for ever is told in every pass, not only in the first."""
+    world.publish("d", "养老" * 40 + "服务", ["有关工作正在研究。"])
+    world.reconfigure('exclude = ["^(?:养|老|养老)+[a-z]$"]')
+    for tries in (1, 2, 3):
+        report = world.check()
+        assert not report.ok and "pattern" in str(report.error), report.error
+        assert len(reads) == tries
+
+
+def test_a_pass_that_ran_out_of_time_settles_nothing(
+    world: World, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.reconfigure('exclude = ["第0号"]')  # so that the list is read
+
+    async def never(*_: Any) -> Any:
+        raise TimeoutError
+
+    with monkeypatch.context() as slow:
+        slow.setattr(passes, "_visit_all", never)
+        assert "time-limit" in str(world.check().error)
+    world.check()
+    assert len(reads) == 2
+
+
 def test_rows_that_an_interface_gives_are_asked_for_in_every_pass(tmp_path: Path) -> None:
     """The page that names the interface stays the same for ever; the rows stand in the interface's answer."""
     with World(tmp_path) as world:
