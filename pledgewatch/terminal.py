@@ -205,13 +205,17 @@ def show_documents(documents: Sequence[StoredDocument]) -> None:
 
 
 def show_history(document: StoredDocument, lines: Sequence[HistoryLine], zone: tzinfo) -> None:
+    """A document's versions by the time of their alert; beside it that of a later copy which says the same."""
     out = console()
     out.print(Text(plain(document.title), "bold"))
     out.print(Text(plain(document.url), "dim"))
     table = _table("version", "found", "status", "measures", "")
     for line in lines:
-        note = "baseline" if line.baseline else ""
-        table.add_row(str(line.number), clock(line.created_at, zone), line.status, str(line.statements), note)
+        notes = ["baseline"] if line.baseline else []
+        if line.fetched_at > line.created_at:  # a version is read from the last bytes that said the same
+            notes.append(f"read from a copy of {clock(line.fetched_at, zone)}")
+        found = clock(line.created_at, zone)
+        table.add_row(str(line.number), found, line.status, str(line.statements), ", ".join(notes))
     out.print(table)
 
 
