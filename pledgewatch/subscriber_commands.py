@@ -137,18 +137,24 @@ def subscribers_test(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Send a sample alert through every channel of a subscriber."""
+    """Send a sample alert through every channel of a subscriber.
+
+    It needs no archive and makes none; without one, links in the sample lead nowhere.
+    """
     settings = load(config, addresses=since is None)
     table = _named(settings, id_)
     import asyncio
+    from contextlib import closing
 
     from pledgewatch.sampling import send_sample, show_past
+    from storage.database import empty_database
 
     if since is not None:
         with reading(settings) as conn:
             show_past(settings, table, conn, since)
         return
-    failed = asyncio.run(send_sample(settings, table, open_archive(settings)))
+    with closing(open_archive(settings) if is_there(settings) else empty_database()) as database:
+        failed = asyncio.run(send_sample(settings, table, database))
     raise typer.Exit(EXIT_FAILED if failed else 0)
 
 
