@@ -286,7 +286,7 @@ def deliveries(context: typer.Context, json_: JsonOption = False, config: Config
     else:
         from pledgewatch.terminal import show_deliveries
 
-        show_deliveries(found, settings.service.zone)
+        show_deliveries(found, settings.service.zone, settings.service.language)
 
 
 @deliveries_app.command("retry")

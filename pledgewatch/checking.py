@@ -67,7 +67,7 @@ async def _check(settings: Settings, database: Database, chosen: Sequence[Source
                     if as_json:
                         print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
                     else:
-                        show_report(report, baseline=report.source in first)
+                        show_report(report, settings.service.language, baseline=report.source in first)
         await asyncio.to_thread(_look_at_calendar, settings, database)
         tally = await workshop.post.deliver()
     _tell_deliveries(tally)

@@ -37,7 +37,7 @@ def sources_list(json_: JsonOption = False, config: ConfigOption = None) -> None
     if not json_:
         from pledgewatch.terminal import show_sources
 
-        show_sources(rows, settings.service.zone)
+        show_sources(rows, settings.service.zone, settings.service.language)
         return
     print_lines(
         {

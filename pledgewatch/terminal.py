@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from notify.causes import cause_words
 from pledgewatch.console import count
 from pledgewatch.console import plain as plain
 
@@ -36,6 +38,31 @@ _STATES = {"ok": "green", "failing": "red", "blocked": "red", "drifted": "yellow
 _CHANGES = {"added": "green", "removed": "red", "changed": "yellow"}
 _DELIVERIES = {"sent": "green", "pending": "cyan", "retrying": "yellow", "dead": "red"}
 _ANY_WIDTH = 100_000
+# How `notify` says why a message did not go out, and the same in Chinese; {} is what follows. What a service says of
+# itself stays as it is.
+_UNSENT = (
+    ("no answer within ", "没有及时应答（{}）"),
+    ("timed out", "没有及时应答"),
+    ("answered HTTP ", "应答 HTTP {}"),
+    ("answered 200 without saying", "应答未说明是否收下"),
+    ("refused with code ", "被拒收，代码 {}"),
+    ("not sent, without a word why", "未能发出，没有说明原因"),
+    ("mail server answered ", "邮件服务器应答 {}"),
+    ("mail server: ", "邮件服务器出错（{}）"),
+    ("connection refused", "无法连接"),
+    ("host unreachable", "无法连接"),
+    ("host name not resolved", "域名无法解析"),
+    ("connection closed by the other side", "连接被中断"),
+    ("certificate not trusted", "证书不可信"),
+    ("TLS failed", "安全连接失败"),
+    ("no service is called ", "没有 {} 这种渠道"),
+    ("not a usable address: ", "地址不可用（{}）"),
+    ("not written: ", "消息无法写成（{}）"),
+    ("its events are no longer stored", "所含变动已不在存档中"),
+    ("cancelled: this subscriber or address is no longer", "已取消：配置中已没有该订阅者或地址"),
+    ("cancelled: the reader has unsubscribed", "已取消：读者已退订"),
+)
+_ADDRESS = re.compile(r"(https?://\S+): ")
 
 
 def console(stream: Any = None) -> Console:
@@ -56,6 +83,31 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def why(reason: str, language: str) -> str:
+    """Why a pass or page failed, in words; the address that it is about stays before them.
+
+    >>> why("https://a.example/1.html: server-error: HTTP 502", "zh")
+    'https://a.example/1.html：服务器出错（HTTP 502）'
+    """
+    about = _ADDRESS.match(reason)
+    if about is None:
+        return plain(cause_words(reason, language))
+    words = cause_words(reason[about.end() :], language)
+    return plain(about[1] + ("：" if language == "zh" else ": ") + words)
+
+
+def why_unsent(reason: str, language: str) -> str:
+    """Why a message did not go out, in words.
+
+    >>> why_unsent("answered HTTP 503", "zh"), why_unsent("answered HTTP 503", "en")
+    ('应答 HTTP 503', 'answered HTTP 503')
+    """
+    for start, words in _UNSENT if language == "zh" else ():
+        if reason.startswith(start):
+            return plain(words.replace("{}", reason[len(start) :]))
+    return plain(reason)
 
 
 # --- progress ----------------------------------------------------------------------------------------------------
@@ -115,7 +167,7 @@ class Progress:
 # --- passes and sources ------------------------------------------------------------------------------------------
 
 
-def show_report(report: PassReport, *, baseline: bool = False) -> None:
+def show_report(report: PassReport, language: str, *, baseline: bool = False) -> None:
     """One line for a pass over a source; `baseline`: its first, of which nobody is told."""
     counts = ("new", "revised", "unchanged", "withdrawn", "blocked", "failed", "events")
     words = {"new": "new (baseline)" if baseline else "new", "events": "event" if report.events == 1 else "events"}
@@ -124,10 +176,10 @@ def show_report(report: PassReport, *, baseline: bool = False) -> None:
     line = mark + Text(f"{report.source}: {told} ({report.seconds:.1f} s)")
     console().print(line)
     if report.error:
-        console(sys.stderr).print(Text(f"pledgewatch: {report.source}: {plain(report.error)}", "red"))
+        console(sys.stderr).print(Text(f"pledgewatch: {report.source}: {why(report.error, language)}", "red"))
 
 
-def show_sources(rows: Sequence[tuple[Any, SourceState | None]], zone: tzinfo) -> None:
+def show_sources(rows: Sequence[tuple[Any, SourceState | None]], zone: tzinfo, language: str) -> None:
     """The configured sources with how they are doing; below them why some are not well."""
     out = console()
     table = _table("id", "state", "last pass", "next pass", "name")
@@ -142,7 +194,7 @@ def show_sources(rows: Sequence[tuple[Any, SourceState | None]], zone: tzinfo) -
     out.print(table)
     for source, state in rows:
         if state and state.last_error and (state.failures or state.state != "ok"):
-            out.print(Text(f"{source.id}: {plain(state.last_error)}", "red"))
+            out.print(Text(f"{source.id}: {why(state.last_error, language)}", "red"))
         if state and state.lied_at:
             told = f"{source.id}: its server called a changed page unchanged (304) on {clock(state.lied_at, zone)}"
             out.print(Text(told, "yellow"))
@@ -251,7 +303,7 @@ def show_events(events: Iterable[Event], zone: tzinfo, language: str) -> None:
         out.print(Text(line, "dim" if event.baseline else ""))
 
 
-def show_deliveries(deliveries: Iterable[Delivery], zone: tzinfo) -> None:
+def show_deliveries(deliveries: Iterable[Delivery], zone: tzinfo, language: str) -> None:
     table = _table("id", "state", "tries", "subscriber", "channel", "events", "created", "error")
     for d in deliveries:
         table.add_row(
@@ -262,7 +314,7 @@ def show_deliveries(deliveries: Iterable[Delivery], zone: tzinfo) -> None:
             d.channel,
             ",".join(map(str, d.events)),
             clock(d.created_at, zone),
-            plain(d.last_error or ""),
+            why_unsent(d.last_error or "", language),
         )
     console().print(table)
 

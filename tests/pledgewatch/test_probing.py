@@ -182,7 +182,7 @@ def test_list_tells_of_a_source_that_never_worked(world: World, run: Operator) -
     assert (row["state"], row["failures"], row["last_success_at"]) == ("ok", 2, None)
     head, line, *below = run("sources", "list").out.splitlines()
     assert "never worked, failing 2×" in line and " ok " not in line
-    assert below[0] == f"city: {row['last_error']}"
+    assert (row["last_error"], below[0]) == ("list: gone: HTTP 404", "city: 页面不存在（HTTP 404）")
     assert head.index("last pass") < 40, "a long reason must not widen the columns"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -13,6 +14,12 @@ from databases import give_up, url_at
 from operating import Operator
 from servers import Asked, Reply, Site
 
+import notify.channels
+import notify.plugins
+from notify import answers
+from notify.sending import _NO_ADDRESS, _NO_EVENTS
+from pledgewatch.posting import _LEFT
+from pledgewatch.terminal import why, why_unsent
 from storage import captures, documents
 from storage.database import open_database
 
@@ -85,3 +92,99 @@ def test_a_sample_makes_no_archive(run: Operator, tmp_path: Path) -> None:
         assert run("subscribers", "test", "reader", "--since", 0).status == 0
         assert run("subscribers", "list").status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+# --- why something failed, in the reader's language ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "chinese", "english"),
+    [
+        ("list: server-error: HTTP 502", "服务器出错（HTTP 502）", "the server failed (HTTP 502)"),
+        (
+            "https://a.example:81/x.html: tls: certificate has expired",
+            "https://a.example:81/x.html：安全连接失败（certificate has expired）",
+            "https://a.example:81/x.html: no secure connection (certificate has expired)",
+        ),
+        (
+            "https://a.example/: of a new kind",
+            "https://a.example/：读取失败（of a new kind）",
+            "https://a.example/: of a new kind",
+        ),
+        ("list: timeout: no\x1b[2J answer", "访问超时", "no answer in time (no[2J answer)"),
+    ],
+)
+def test_why_a_page_failed_is_told_in_both_languages(reason: str, chinese: str, english: str) -> None:
+    assert (why(reason, "zh"), why(reason, "en")) == (chinese, english)
+
+
+@pytest.mark.parametrize(
+    ("reason", "chinese"),
+    [
+        ("answered HTTP 503", "应答 HTTP 503"),
+        ("no answer within 30 s", "没有及时应答（30 s）"),
+        ("not a usable address: no {} in it", "地址不可用（no {} in it）"),
+        (_NO_ADDRESS, "已取消：配置中已没有该订阅者或地址"),
+        (_LEFT, "已取消：读者已退订"),
+        ("Robot: 关键词不匹配", "Robot: 关键词不匹配"),
+        ("", ""),
+    ],
+)
+def test_why_a_message_was_not_sent_is_told_in_both_languages(reason: str, chinese: str) -> None:
+    assert (why_unsent(reason, "zh"), why_unsent(reason, "en")) == (chinese, reason)
+
+
+def test_whatever_our_own_sender_says_has_chinese_words() -> None:
+    ours = [words for words, _ in answers._CAUSES] + [_NO_EVENTS.reason, _NO_ADDRESS, _LEFT, "no answer within 1 s"]
+    for status in (302, 404, 429, 500):
+        with pytest.raises(answers.Refused) as refused:
+            answers.judge_status(status)
+        ours.append(str(refused.value))
+    for package in (notify.channels, notify.plugins):
+        # What stands before the first thing that is filled in.
+        said = re.findall(r'Refused\(\s*f?"([^"{]+)', Path(package.__file__).read_text("utf-8"))
+        assert len(said) > 3
+        ours += said
+    assert [reason for reason in ours if why_unsent(reason, "zh") == reason] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "page", "message"),
+    [("zh", "被拒绝访问（HTTP 403）", "应答 HTTP 503"), ("en", "access refused (HTTP 403)", "answered HTTP 503")],
+)
+def test_tables_say_why_in_the_service_s_language(
+    run: Operator, archive: str, tmp_path: Path, language: str, page: str, message: str
+) -> None:
+    with Site() as site:
+        site.route("/shut.html", lambda asked: Reply(403, b"<html><body><h1>403 Forbidden</h1></body></html>"))
+        site.route("/hook", lambda asked: Reply(503))
+        tables = f"""
+            [service]
+            language = "{language}"
+            [storage]
+            url = "{archive}"
+            [crawl]
+            allow_private = true
+            delay = 0
+            [[sources]]
+            id = "shut"
+            url = "{site.url("/shut.html")}"
+            [[subscribers]]
+            id = "deaf"
+            to = ["webhook+{site.url("/hook")}"]
+            events = ["source.*"]
+            operator = true
+        """
+        (tmp_path / "config.toml").write_text(tables, "utf-8")
+        for _ in range(3):
+            checked = run("check")
+            assert checked.status == 1
+            assert f"pledgewatch: shut: {page}\n" in checked.err
+        assert f"shut: {page}\n" in run("sources", "list").out
+        [told] = run("sources", "list", "--json").lines
+        assert told["last_error"].startswith("list: forbidden: ")
+        [line] = [line for line in run("deliveries").out.splitlines() if "retrying" in line]
+        assert line.rstrip().endswith(message)
+        assert [d["last_error"] for d in run("deliveries", "--json").lines] == ["answered HTTP 503"]
+        [report] = run("check", "--json").lines
+        assert report["error"].startswith("list: forbidden: ")
