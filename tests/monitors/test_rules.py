@@ -53,15 +53,15 @@ REF = MeasureRef("m1", "养老机构建设补贴", "subsidy", "养老机构")
 @pytest.mark.parametrize(
     ("told", "zh", "en"),
     [
-        (figure(5000, "元/张"), "5000元/张", "5,000 yuan/张"),
-        (figure((50000, 200000), "元/个/年"), "5万元至20万元/个/年", "50,000 yuan–200,000 yuan/个/year"),
+        (figure(5000, "元/张"), "5000元/张", "5,000 yuan per bed"),
+        (figure((50000, 200000), "元/个/年"), "5万元至20万元/个/年", "50,000–200,000 yuan per item per year"),
         (figure(70, "%", ">=", "不低于70%"), "不低于70%", "at least 70%"),
         (figure(90, "%", ">=", "90%以上"), "90%以上", "at least 90%"),
-        (figure(400000, "人", "~", "近40万"), "近40万人", "about 400,000 人"),
-        (figure(7000, "张", ">=", "7000余张"), "7000余张", "at least 7,000 张"),
+        (figure(400000, "人", "~", "近40万"), "近40万人", "about 400,000 people"),
+        (figure(7000, "张", ">=", "7000余张"), "7000余张", "at least 7,000 beds"),
         (figure(500000, "元", "<=", "50万元"), "不超过50万元", "up to 500,000 yuan"),
         (figure(5, "pp"), "5个百分点", "5 percentage points"),
-        (figure(35, "张/千人"), "35张/千人", "35 张/千人"),
+        (figure(35, "张/千人"), "35张/千人", "35 beds per 1,000 people"),
         (figure(150000000, "元"), "1.5亿元", "150,000,000 yuan"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_revision_tells_the_document_and_each_changed_figure() -> None:
 def test_english_words() -> None:
     changes = compare_measures([BEDS], [RAISED])
     event = document_events(replace(REVISION, language="en"), "revised", changes=changes)[1]
-    assert event.summary == "养老机构建设补贴: 5,000 yuan/张 → 6,000 yuan/张 (+20%)"
+    assert event.summary == "养老机构建设补贴: 5,000 yuan per bed → 6,000 yuan per bed (+20%)"
 
 
 def test_a_new_deadline_stands_beside_the_old_one() -> None:
