@@ -258,6 +258,8 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
         or kinds.is_condition(setting, quantity, money_follows, figure_follows)
     ):
         return None
+    if last and last.kind == "subsidy" and _is_raise_explained(reading.normal.text, last.quantity, quantity):
+        return None
     listed = last is not None and quantity.linked and last.quantity.sort == quantity.sort
     kind = last.kind if last and listed else kinds.kind_of(setting, quantity)
     if (
@@ -276,6 +278,18 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
     said = _last_said(reading, place.paragraph, quantity)
     due = day if kind == "target" and not (said and said.told) else None
     return _plain(reading, place, kind, due, last.subject if last else "")
+
+
+_RAISED_BY = re.compile(r"[一-鿿/]{0,4},(?:同比|比[上去]年|较[上去]年|较?原?标准)?(?:提高|提升|增长|上[调升涨]|增加|增幅|涨幅|升幅)了?")
+_ABOUT = re.compile(r"(?:幅度|比例)?(?:为|达到?|约)?$")
+
+
+def _is_raise_explained(text: str, amount: Quantity, quantity: Quantity) -> bool:
+    """Whether a percentage only says by how much an amount was raised: 由840元提高到924元,提高10%."""
+    if amount.previous is None or amount.sort != "money" or quantity.sort != "percent":
+        return False
+    raised = _RAISED_BY.match(text, amount.end, quantity.start)
+    return bool(raised and _ABOUT.match(text, raised.end(), quantity.start))
 
 
 def _benefit(reading: _Reading, place: _Place, last: _Statement | None) -> _Statement:

@@ -21,7 +21,7 @@ _LEAD = re.compile(
     rf"^(?:{_DATE}|且|该|\d{{1,2}}(?:年|个月)[内间]|[、,和及与或并且]|以及|其中|目前|当前|现在|我们|同时|此外|另外|近年来"
     rf"|全(?=乡镇)|全[市省区县镇乡州](?![域镇])|我[市省区县局厅]|力争|确保|争取|预计|累计|已经?|现有|共有|拥有"
     rf"|有(?=[一-鿿]{{2,6}}(?:机构|设施|床位|中心))|共计?|将"
-    rf"|计划(?!生育)|要|拟|即|对|把|按照?|"
+    rf"|计划(?!生育)|要|拟|即|对(?!象)|把|按照?|"
     rf"[一二三四五六七八九十]是|\([一二三四五六七八九十\d]{{1,2}}\)|\d{{1,2}}[.、)]"
     rf"|[(]?[一二三四五六七八九十]{{1,2}}[)、]|第[一二三四五六七八九十百零\d]+条|给予|分别|均|还|也|再"
     rf"|每年|每月|年均|使|让|为了?|由|其(?!他)|:|”|了|的|实现(?=市|省|区|县|乡|村|全)|原则上)"
@@ -392,7 +392,7 @@ def _common_tail(parts: list[str]) -> str:
 # --- benefits ---------------------------------------------------------------------------------------------
 
 _GIVE = r"(?:给予|发放|予以|按|可享受|享受|可领取|领取|奖励|补贴|补助|资助|可申请|支付|一次性|每[一-鿿]|分别)"
-_FOR = re.compile(rf"对(?:于)?(?P<who>[^。;:]{{2,70}}?),?(?={_GIVE})")
+_FOR = re.compile(rf"对(?!象)(?:于)?(?P<who>[^。;:]{{2,70}}?),?(?={_GIVE})")
 _TO = re.compile(
     r"(?:给予|奖励|补助|补贴|资助)(?P<who>(?!每|不|最)[一-鿿]{2,10}?)(?:(?=每|\d|一次性|最高|不超过)|(?<=[人者位构业庭员户])(?=奖励|补助|补贴))|(?:向"
     r"|为)(?P<whom>[一-鿿]{2,24}?)(?=发放|提供(?![^,。;]{0,12}服务)|给予|支付)"
@@ -400,7 +400,7 @@ _TO = re.compile(
 _RECIPIENT = re.compile(
     alternation(words("recipients", "nouns"))
     + r"(?!(?<=个人)(?:负担|自付|自负|账户|缴费|支付|所得)|(?<=家庭)(?:养老|照护|病床|医生)"
-    + r"|(?<=定点医疗机构)|公寓|市场)"
+    + r"|(?<=居民)(?:基本)?(?:医保|医疗|养老保险)|(?<=定点医疗机构)|公寓|市场)"
 )
 _BOUNDED = re.compile(  # a number that tells a group from its like: 80至89周岁, 100周岁及以上, 5人以上
     r"(?:年?满)?(?<!\d)\d{1,3}(?:周?岁)?(?:\(含\))?(?:[-~至到]\d{1,3}(?:周?岁)?(?:\(含\))?)?"
@@ -797,35 +797,56 @@ def _head_of(phrase: str) -> str:
 
 
 def _recipient_noun(phrase: str | None) -> str | None:
-    """The last known recipient in a phrase, with the noun that it is the head of."""
+    """The last known recipient in a phrase, with the noun that it is the head of, and those named beside it:
+    特困人员和低保对象.
+    """
     last = _last_match(_RECIPIENT, phrase or "")
     if not last or not phrase:
         return None
-    start = last.start()
+    start, name = _recipient_at(phrase, last)
+    names, end = [name], last.end()
+    while len(names) < _NAMED_TOGETHER and phrase[start - 1 : start] in _JOINS and start > 1:
+        joint = start - 1 - (phrase[start - 2 : start] == "以及")
+        beside = _last_match(_RECIPIENT, phrase[:joint])
+        if not beside or beside.end() != joint:
+            break
+        start, name = _recipient_at(phrase, beside)
+        names.append(name)
+    first = names[-1]
+    return phrase[start:end][phrase[start:end].find(first) :] if first and len(names) > 1 else names[0] or None
+
+
+_JOINS = frozenset("、和与及或")
+_NAMED_TOGETHER = 6  # recipients of one benefit; what goes on is a list of something else
+
+
+def _recipient_at(phrase: str, noun: re.Match[str]) -> tuple[int, str]:
+    """Where a known recipient begins with the words that belong to it, and its name without what leads up to it."""
+    start = noun.start()
     while (
         start > 0
-        and last.end() - start < 16
+        and noun.end() - start < 16
         and re.match(r"[一-鿿]", phrase[start - 1])
         and phrase[start - 1] not in "的对给予向为按照和及与于是在等每条,"
     ):
         start -= 1
-    if last.end() - start >= 16:
-        start = last.start()  # no seam found: the known noun alone
-    if start > 0 and phrase[start - 1] in "每1一" and phrase[start] in "户名位家个所" and last.start() > start:
+    if noun.end() - start >= 16:
+        start = noun.start()  # no seam found: the known noun alone
+    if start > 0 and phrase[start - 1] in "每1一" and phrase[start] in "户名位家个所" and noun.start() > start:
         start += 1
-    if start > 0 and phrase[start - 1].isdigit() and last.start() > start:
+    if start > 0 and phrase[start - 1].isdigit() and noun.start() > start:
         start += 1
     if start > 0 and phrase[start - 1] in "ABCDEFG" and phrase[start] == "类":
         start -= 1
     if start > 0 and phrase[start - 1] == "在" and phrase[start] in "读校职岗册训":
         start -= 1
-    for group in _BOUNDED.finditer(phrase, max(0, start - 20), last.start()):
+    for group in _BOUNDED.finditer(phrase, max(0, start - 20), noun.start()):
         if group.start() < start <= group.end():
-            return phrase[group.start() : last.end()]
-    found = _RAISING.sub("", phrase[start : last.end()])
+            return group.start(), phrase[group.start() : noun.end()]
+    found = _RAISING.sub("", phrase[start : noun.end()])
     lead = r"^(?:(?:全额|定额|分类)(?:资助|救助|补助)|[列纳评]?入(?=[国省市])|获评|且|该|符合条件"
     lead += r"|其中|由|完成|实施|开展|全市|本市|新建|新办|将|并导致|按照?|及?以[上下]|周?岁)+"
-    return re.sub(lead, "", found) or None
+    return start, re.sub(lead, "", found)
 
 
 _WHEN = re.compile(r"(?P<when>[^。;:]{1,120}的)[^的。;:]{0,24}$")
