@@ -50,7 +50,6 @@ _ALIKE = {
     "\u2028": "\n",
     "\u2029": "\n",
     "\r": " ",
-    "\t": " ",
     "\u3000": " ",
     "\u00a0": " ",
     "\u00ad": " ",
@@ -128,22 +127,27 @@ _NUMBER_ALONE = re.compile(r"(?:^|\|) *[≥≤><]?\d[\d.]*%?(?:以[上下内])? 
 
 
 def _ruled(text: str) -> str:
-    """Bars between columns that only spaces hold apart: three lines or more with as many columns and with numbers.
+    """Bars between columns that only tabs or spaces hold apart: lines with as many columns and with numbers.
 
-    A bar takes the place of a space, so that no character moves.
+    A bar takes the place of a tab or of a space, so that no character moves.
     """
-    if "  " not in text:
-        return text
+    if "\t" in text:
+        text = _columns(text, re.compile("\t"), least=2).replace("\t", " ")
+    return _columns(text, _COLUMN, least=3) if "  " in text else text
+
+
+def _columns(text: str, gap: re.Pattern[str], least: int) -> str:
+    """Bars in place of the gaps of `least` lines or more."""
     lines = text.split("\n")
-    columns = [len(_COLUMN.findall(line)) if "|" not in line else 0 for line in lines]
+    columns = [len(gap.findall(line)) if "|" not in line else 0 for line in lines]
     at = 0
     while at < len(lines):
         end = at + 1
         while end < len(lines) and columns[end] == columns[at]:
             end += 1
-        if columns[at] >= 2 and end - at >= 3:
-            ruled = [_COLUMN.sub(lambda gap: "|" + " " * (len(gap[0]) - 1), line) for line in lines[at:end]]
-            if sum(bool(_NUMBER_ALONE.search(line)) for line in ruled) >= 2:
+        if columns[at] >= 2 and end - at >= least:
+            ruled = [gap.sub(lambda found: "|" + " " * (len(found[0]) - 1), line) for line in lines[at:end]]
+            if sum(bool(_NUMBER_ALONE.search(line)) for line in ruled) >= least - 1:
                 lines[at:end] = ruled
         at = end
     return "\n".join(lines)
