@@ -16,7 +16,7 @@ from typing import Any, Literal
 from monitors.changes import MeasureChange
 from monitors.threads import Relation, Statement, reaches
 from monitors.words import figure_words, step_words
-from storage.records import DocumentRef, Event, Figure, Measure, MeasureRef
+from storage.records import DocumentRef, Event, Figure, Measure, MeasureRef, Repeal
 
 AnyFigure = Figure | Mapping[str, Any] | None  # a record, or as an event holds it
 DocumentStep = Literal["published", "revised", "withdrawn", "restored"]
@@ -53,6 +53,15 @@ _WORDS = {
         "same_time": "两份文件时间相近",
         "gone": "（页面连续不可访问）",
         "status": "（文件有效性变更）",
+        "repealed": "「{title}」已被{by}废止{since}",
+        "expired": "「{title}」已由{by}宣布失效{since}",
+        "told repealed": "「{title}」已废止{since}（见{by}）",
+        "told expired": "「{title}」已失效{since}（见{by}）",
+        "ended no more": "恢复：{title}（{by}不再宣布其废止、失效）",
+        "by": "《{title}》",
+        "number": "（{number}）",
+        "since": "，自{day}起",
+        "day": "{d.year}年{d.month}月{d.day}日",
         "sep": "；",
         "list": "、",
     },
@@ -83,6 +92,15 @@ _WORDS = {
         "same_time": "both documents are of about the same time",
         "gone": " (the page cannot be reached any more)",
         "status": " (the document's validity changed)",
+        "repealed": "“{title}” was repealed by {by}{since}",
+        "expired": "“{title}” was declared expired by {by}{since}",
+        "told repealed": "“{title}” is repealed{since} (as {by} says)",
+        "told expired": "“{title}” has expired{since} (as {by} says)",
+        "ended no more": "Restored: {title} ({by} does not declare it ended any more)",
+        "by": "“{title}”",
+        "number": " ({number})",
+        "since": ", from {day} on",
+        "day": "{d:%Y-%m-%d}",
         "sep": "; ",
         "list": ", ",
     },
@@ -104,6 +122,15 @@ class Occasion:
     baseline: bool = False
     language: str = "zh"
     published_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What another document says of the end of the one that an event is of; `version` is of the other one."""
+
+    by: DocumentRef
+    repeal: Repeal
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +156,23 @@ def document_events(
     measures: Sequence[Measure] = (),
     refs: Mapping[Measure, MeasureRef] | None = None,
     reasons: Sequence[str] = (),
+    end: End | None = None,
 ) -> tuple[Event, ...]:
     """The events of one step of a document: its own first, then one for each change of a measure.
 
     `changes` belong to a revision only. `measures` are those of the present version: a new document's message
     shows the first `HEADLINES`. `refs` names tracked measures; a measure without one is named by its subject.
-    `reasons` says what was revised (names of fields) or why the document was withdrawn ("gone", "status").
+    `reasons` says what was revised (names of fields) or why the document was withdrawn ("gone", "status", "repealed",
+    "expired"). `end` names the document that declares this one ended, or does so no more.
     """
     known = refs or {}
     said = _WORDS[occasion.language]
     summary = said[step].format(title=occasion.document.title)
-    if step != "revised":
+    if end and step in ("withdrawn", "restored"):
+        summary = _end_summary(occasion, step, end)
+    elif step != "revised":
         summary += "".join(said.get(reason, "") for reason in reasons[:1])
+        summary += said["sep"] + _end_summary(occasion, "withdrawn", end) if end else ""
     if changes:
         summary += said["figures"].format(n=len(changes))
     detail: dict[str, Any] = {"reasons": list(reasons), "changes": len(changes)}
@@ -149,7 +181,10 @@ def document_events(
     # A new document's message shows these; for every step they tell whose subscription the document concerns.
     detail["figures"] = [_headline(m, known, occasion.language) for m in measures[:HEADLINES]]
     detail["measures"] = len(measures)
-    first = _event(occasion, f"document.{step}", "", summary=summary, detail=detail)
+    if end:
+        detail |= _end_detail(end)
+    about = f"{end.by.id}v{end.version}" if end and end.version else ""
+    first = _event(occasion, f"document.{step}", about, summary=summary, detail=detail)
     return (first, *(_change_event(occasion, change, known) for change in changes))
 
 
@@ -254,7 +289,7 @@ def _first(measure: Measure) -> Figure | None:
 def _event(occasion: Occasion, type_: str, about: str, **more: Any) -> Event:
     older, newer = occasion.versions
     key = f"{type_}:{occasion.document.id}:{older or 0}-{newer or 0}{about and ':' + about}"
-    if type_ in {"document.withdrawn", "document.restored"}:
+    if type_ in {"document.withdrawn", "document.restored"} and not about:
         key += f":{occasion.time:%Y%m%dT%H%M%S}"  # a document may go and come back more than once
     return Event(
         type=type_,
@@ -266,6 +301,22 @@ def _event(occasion: Occasion, type_: str, about: str, **more: Any) -> Event:
         baseline=occasion.baseline,
         **more,
     )
+
+
+def _end_summary(occasion: Occasion, step: DocumentStep, end: End) -> str:
+    said, by, repeal = _WORDS[occasion.language], end.by, end.repeal
+    named = said["by"].format(title=by.title) if "《" not in by.title else by.title
+    named += said["number"].format(number=by.doc_number) if by.doc_number else ""
+    since = said["since"].format(day=said["day"].format(d=repeal.day)) if repeal.day else ""
+    told = repeal.kind if repeal.own else f"told {repeal.kind}"
+    template = said[told if step == "withdrawn" else "ended no more"]
+    return template.format(title=occasion.document.title, by=named, since=since)
+
+
+def _end_detail(end: End) -> dict[str, Any]:
+    repeal = end.repeal
+    told = {"kind": repeal.kind, "own": repeal.own, "on": _plain(repeal.day), "sentence": repeal.sentence}
+    return {"repeal": told, "other_document": end.by.to_json()}
 
 
 def _named(measure: Measure, refs: Mapping[Measure, MeasureRef]) -> MeasureRef:

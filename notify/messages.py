@@ -9,7 +9,8 @@ Beside the contract's fields these keys of `Event.detail` are shown where they a
 `bodies`; `days` (left until the deadline, below 0 past it); `reported` (the last figure reported towards a target:
 `words`, `figure`, `published_on`); `reasons`, `cause`, `reason` (codes, see `phrases.REASONS`, or words);
 `figures` (what a new document holds: `name`, `words`, `figures`) and `measures` (how many it holds in all);
-`other_document` (of a conflict); `published_on`; `files` ("added", "changed", "removed": names) and `sentences`
+`other_document` (of a conflict, or the one that ended this one, with `repeal`: its `kind`, from when (`on`), the
+`sentence`, whether it is its `own` act); `published_on`; `files` ("added", "changed", "removed": names) and `sentences`
 ([old, new], with `sentences_in_all` and `same_numbers`) of a revision; `file` (the attachment that
 gives a figure).
 """
@@ -36,6 +37,7 @@ from notify.phrases import (
     clean,
     contents,
     days_words,
+    end_words,
     headline_words,
     importance,
     label,
@@ -324,7 +326,10 @@ def _summary(event: Event, s: _Setting) -> str:
         told, more = told[:_MOST_FIGURES], w["in_all"].format(n=in_all) if in_all > _MOST_FIGURES else ""
         scanned = any(f.get("ocr") for f in detail.get("figures") or ())
         note = f"{w['open']}{w['ocr']}{w['close']}" if scanned else ""
-        return f"{w['figures']}{w['colon']}{w['comma'].join(told)}{more}{note}" if told else ""
+        figures = f"{w['figures']}{w['colon']}{w['comma'].join(told)}{more}{note}" if told else ""
+        return ("；" if s.language == "zh" else "; ").join(filter(None, (end_words(event, s.language), figures)))
+    if ended := end_words(event, s.language):
+        return ended
     reasons = w["comma"].join(_reason_of_revision(code, detail, s) for code in detail.get("reasons") or ())
     if reasons:
         return f"{w['revised' if event.type == 'document.revised' else 'reason']}{w['colon']}{reasons}"
@@ -367,9 +372,12 @@ def _document_facts(document: DocumentRef | None, events: Sequence[Event], s: _S
     day = next((clean(e.detail["published_on"]) for e in events if e.detail.get("published_on")), "")
     publisher = clean(document.publisher or document.region or "") if document else ""
     found = max(e.time for e in events).astimezone(s.tz)
+    ended = next((e.detail for e in events if e.detail.get("repeal")), {})
     return _told(
         (s.words["published"], " ".join(filter(None, (publisher, day)))),
         (s.words["found"], _clock(found)),
+        (s.words["declared"], _other_document(ended.get("other_document") or {}, s) if ended else None),
+        (s.words["declaration"], head(clean((ended.get("repeal") or {}).get("sentence") or ""), _LONGEST_TITLE * 2)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +43,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "document.published": ("新文件", "New document"),
     "document.revised": ("文件修订", "Document revised"),
     "document.withdrawn": ("文件撤下", "Document withdrawn"),
+    "document.withdrawn repealed": ("文件废止", "Document repealed"),
+    "document.withdrawn expired": ("文件失效", "Document expired"),
     "document.restored": ("文件恢复", "Document restored"),
     "source.failing": ("来源故障", "Source failing"),
     "source.blocked": ("来源受阻", "Source blocked"),
@@ -56,6 +59,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "condition": ("条件", "Condition"),
     "reported": ("最近进展", "Last reported"),
     "other": ("另一份文件", "Other document"),
+    "declared": ("依据", "Declared in"),
+    "declaration": ("原文", "In its words"),
     "note": ("注意", "Note"),
     "ocr": ("扫描件识别，请核对", "read from a scan by a program; please check"),
     "revised": ("变动", "Changed"),
@@ -111,6 +116,8 @@ REASONS: dict[str, tuple[str, str]] = {
     "issued_on": ("成文日期", "date of issue"),
     "status": ("有效性", "status"),
     "gone": ("页面连续两次访问不到", "the page was gone twice in a row"),
+    "repealed": ("已被其他文件废止", "repealed by another document"),
+    "expired": ("已由其他文件宣布失效", "declared expired by another document"),
     "404": ("页面已不存在（404）", "the page is gone (404)"),
     "410": ("页面已撤除（410）", "the page was removed (410)"),
     "lost_mark": ("数字相同，疑似漏印符号", "same digits: a mark may have been lost in print"),
@@ -177,8 +184,42 @@ def importance(event: Event) -> tuple[int, float, int]:
 
 def label(event: Event, language: str) -> str:
     """The few characters that say what happened; an unknown type says its own name."""
-    told = _LABELS.get(news(event))
+    kind = str((event.detail.get("repeal") or {}).get("kind"))
+    told = _LABELS.get(f"{event.type} {kind}") or _LABELS.get(news(event))
     return told[language == "en"] if told else clean(event.type)
+
+
+# How another document ends one: by its own act, or as it tells of one; and that it does so no more.
+_ENDS: dict[str, tuple[str, str]] = {
+    "repealed": ("已被{by}废止", "repealed by {by}"),
+    "expired": ("已由{by}宣布失效", "declared expired by {by}"),
+    "told repealed": ("据{by}，已废止", "repealed, as {by} says"),
+    "told expired": ("据{by}，已失效", "expired, as {by} says"),
+    "no more": ("{by}不再宣布其废止、失效", "{by} does not declare it ended any more"),
+}
+
+
+def end_words(event: Event, language: str) -> str:
+    """Which document ended the one of this event, and from when: 已被《…》（云政发〔2026〕1号）废止，自2026年1月1日起.
+
+    "" for an event that is of no such end.
+    """
+    end, other = event.detail.get("repeal"), event.detail.get("other_document") or {}
+    if not end:
+        return ""
+    english = language == "en"
+    name, number = (clean(other.get(key) or "") for key in ("title", "doc_number"))
+    by = name if "《" in name and not english else ("“{}”" if english else "《{}》").format(name)
+    by += f"{WORDS[language]['open']}{number}{WORDS[language]['close']}" if number else ""
+    kind = clean(end.get("kind"))
+    if event.type == "document.restored":
+        return _ENDS["no more"][english].format(by=by)
+    told = _ENDS.get(kind if end.get("own", True) else f"told {kind}", _ENDS["repealed"])[english].format(by=by)
+    try:
+        day = date.fromisoformat(end.get("on") or "")
+    except ValueError:
+        return told
+    return f"{told}, from {day} on" if english else f"{told}，自{day.year}年{day.month}月{day.day}日起"
 
 
 def reason_words(code: object, language: str) -> str:

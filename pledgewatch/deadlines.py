@@ -32,6 +32,7 @@ def look_at_calendar(settings: Settings, database: Database, now: datetime) -> l
     names = {t.id: t.name for t in settings.tracked}
     today = now.astimezone(zone).date()
     with database.begin() as conn:
+        documents.let_repeals_hold(conn, today)
         known = list(threads.statements_of(conn, promised_until=today + timedelta(days=max(DUE_DAYS))))
         baseline = documents.baseline_documents(conn)
         promises = [

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -82,19 +82,21 @@ def thread_relations(
     statements: Sequence[documents.Statement],
     threading: Threading,
     older: Sequence[documents.Statement] = (),
+    repealed: Collection[int] = (),
 ) -> tuple[Event, ...]:
     """What these statements of a document say to the other documents: restated, conflict, met.
 
-    `older` are the statements of the version before: what they said already is not told again.
+    `older` are the statements of the version before: what they said already is not told again. `repealed` are the
+    documents that this one ends: it restates what they said last, and contradicts and meets nothing of it.
     """
     if not document.region or not statements:
         return ()
     ids = {threading.ids[s.id] for s in statements if s.id in threading.ids}
     others: dict[str, list[Statement]] = defaultdict(list)
     mentioned: dict[int, DocumentRef] = {document.id: document.ref()}
-    for k in threads.statements_of(conn, tracked_ids=sorted(ids)):
-        if k.document.id != document.id and k.tracked_id:
-            others[k.tracked_id].append(_known_statement(k))
+    for k in threads.statements_of(conn, tracked_ids=sorted(ids), standing_only=not repealed):
+        if k.document.id != document.id and k.tracked_id and (k.standing or k.document.id in repealed):
+            others[k.tracked_id].append(replace(_known_statement(k), standing=True))
             mentioned[k.document.id] = k.document
     found: list[Relation] = []
     refs: dict[int, MeasureRef] = {}
@@ -104,7 +106,7 @@ def thread_relations(
         refs |= {s.id: threading.ref(s.measure, tracked_id) for s in own}
         said = {_about(r) for r in relations([_statement(document, s) for s in before], others[tracked_id])}
         new = relations([_statement(document, s) for s in own], others[tracked_id])
-        found += [r for r in new if _about(r) not in said]
+        found += [r for r in new if _about(r) not in said and (r.kind == "restated" or not _is_of(r, repealed))]
     return rules.thread_events(occasion, found, refs, mentioned)
 
 
@@ -117,6 +119,10 @@ def _is_outside(document: StoredDocument, text: str, measure: Measure) -> bool:
     if measure.kind == "progress" and is_history(text, start, document.published_on):
         return True
     return place_of(text, start, document.region or "") is not None
+
+
+def _is_of(relation: Relation, documents: Collection[int]) -> bool:
+    return relation.earlier.document in documents or relation.later.document in documents
 
 
 def _about(relation: Relation) -> tuple[str, frozenset[int]]:
@@ -175,10 +181,8 @@ def _known(conn: sa.Connection, document: StoredDocument) -> dict[str, list[Stat
 
 
 def _statement(document: StoredDocument, statement: documents.Statement) -> Statement:
-    standing = document.state == "live" and document.status not in ("expired", "repealed")
-    return Statement(
-        statement.id, document.id, document.region or "", document.published_on, standing, statement.measure
-    )
+    region, day = document.region or "", document.published_on
+    return Statement(statement.id, document.id, region, day, document.standing, statement.measure)
 
 
 def _known_statement(known: threads.KnownStatement) -> Statement:

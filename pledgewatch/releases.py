@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 import sqlalchemy as sa
@@ -27,12 +27,13 @@ from pledgewatch.reading import (
     read_page,
     read_whole,
 )
+from pledgewatch.repealing import Step, declare, mark_if_repealed
 from pledgewatch.revisions import bare_words, carried, changed_fields, fingerprint, without_late_parts
 from pledgewatch.settings import Settings, Source
 from storage import archive, captures, documents, events, sources, threads
 from storage.captures import Page
 from storage.database import Database
-from storage.documents import StoredDocument, StoredVersion
+from storage.documents import ENDED, StoredDocument, StoredVersion
 from storage.identity import identity_keys
 from storage.records import Attachment, Document, Event
 
@@ -41,7 +42,6 @@ Outcome = tuple[Verdict, int]  # and how many events were recorded
 
 GONE_PASSES = 2  # a document is withdrawn when it was gone this many passes in a row
 
-_ENDED = ("expired", "repealed")
 _REGION = re.compile(r"^[\u4e00-\u9fff]{2,9}?(?:市|自治州|州|盟|区|县|旗)")
 
 
@@ -53,6 +53,11 @@ class Scene:
     source: Source
     page: Page
     now: datetime
+
+    @property
+    def today(self) -> date:
+        """The day, where the service is."""
+        return self.now.astimezone(self.settings.service.zone).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ def _change_state(
     reasons: Sequence[str],
 ) -> list[Event]:
     documents.set_state(conn, document.id, "withdrawn" if step == "withdrawn" else "live")
-    if document.status in _ENDED:
+    if document.status in ENDED or document.repealed_by is not None:
         return []  # it was withdrawn when it was declared 失效; its page may come and go
     version = documents.latest_version(conn, document.id)
     number = version.number if version else None
@@ -242,15 +247,57 @@ def _publish(conn: sa.Connection, scene: Scene, release: Release) -> Outcome:
         now=scene.now,
     )
     version = _add_version(conn, scene, release, id_, baseline)
-    stored = documents.document_by_id(conn, id_)
-    assert stored is not None
+    stored, ended_by, steps = _repeal(conn, scene, id_, version, None)
     threading = thread(conn, scene.settings, stored, version.text, version.statements, {}, scene.now)
     occasion = _occasion(scene, stored, (None, version.number), baseline)
     found = rules.document_events(
-        occasion, "published", measures=version.measures, refs=threading.refs_of(version.statements)
+        occasion, "published", measures=version.measures, refs=threading.refs_of(version.statements), end=ended_by
     )
-    related = thread_relations(conn, occasion, stored, version.statements, threading)
-    return "new", len(_record(conn, scene, (*found, *related)))
+    repealed = {s.document.id for s in steps}
+    related = thread_relations(conn, occasion, stored, version.statements, threading, repealed=repealed)
+    ends = _end_events(conn, scene, stored, version, steps, baseline)
+    return "new", len(_record(conn, scene, (*found, *related, *ends)))
+
+
+def _repeal(
+    conn: sa.Connection, scene: Scene, document_id: int, version: StoredVersion, older: StoredVersion | None
+) -> tuple[StoredDocument, rules.End | None, tuple[Step, ...]]:
+    """Keep what a document's newest version declares ended: the document as it stands now, what ended it before it
+    was read, and what it ended itself.
+    """
+    documents.let_repeals_hold(conn, scene.today)
+    stored = documents.document_by_id(conn, document_id)
+    assert stored is not None
+    steps = declare(conn, stored, version, older, scene.today)
+    repeal = mark_if_repealed(conn, stored, scene.today)
+    if repeal is None:
+        return stored, None, steps
+    stored = documents.document_by_id(conn, document_id)
+    assert stored is not None and stored.repealed_by is not None
+    by = documents.document_by_id(conn, stored.repealed_by)
+    assert by is not None
+    return stored, rules.End(by.ref(), repeal), steps
+
+
+def _end_events(
+    conn: sa.Connection,
+    scene: Scene,
+    by: StoredDocument,
+    version: StoredVersion,
+    steps: Sequence[Step],
+    baseline: bool,
+) -> tuple[Event, ...]:
+    """The events of the documents that this version of another one ends, or ends no more."""
+    found: list[Event] = []
+    for each in steps:
+        last = documents.latest_version(conn, each.document.id)
+        number, measures = (last.number, last.measures) if last else (None, ())
+        source, day = each.document.source, each.document.published_on
+        language = scene.settings.service.language
+        occasion = rules.Occasion(source, each.document.ref(), (number, number), scene.now, baseline, language, day)
+        end = rules.End(by.ref(), each.repeal, version.number)
+        found += rules.document_events(occasion, each.step, measures=measures, reasons=(each.repeal.kind,), end=end)
+    return tuple(found)
 
 
 def _is_baseline(conn: sa.Connection, scene: Scene) -> bool:
@@ -289,13 +336,12 @@ def _compare(
         if version.mark.fingerprint != fingerprint(reading):
             again = documents.replace_reading(conn, version.id, _stored(release), release.capture_id)
             _keep_threads(conn, scene.settings, known, version, again)
+            _repeal(conn, scene, known.id, again, again)
         captures.settle(conn, scene.page.id, known.id, release.page_sha256)
         documents.touch(conn, known.id, scene.now)
         return "unchanged", len(_change_state(conn, scene, known, "restored", ())) if came_back else 0
     newer = _add_version(conn, scene, release, known.id, baseline=False)
-    stored = documents.document_by_id(conn, known.id)
-    assert stored is not None
-    found = _revision_events(conn, scene, stored, version, newer, comparable, fields, came_back)
+    found = _revision_events(conn, scene, version, newer, comparable, fields, came_back)
     if came_back:
         documents.set_state(conn, known.id, "live")
     return "revised", len(_record(conn, scene, found))
@@ -323,13 +369,13 @@ def _inherited(older: StoredVersion, newer: StoredVersion) -> dict[int, str | No
 def _revision_events(
     conn: sa.Connection,
     scene: Scene,
-    document: StoredDocument,
     older: StoredVersion,
     newer: StoredVersion,
     comparable: Reading,
     fields: Sequence[str],
     came_back: bool,
 ) -> tuple[Event, ...]:
+    document, _, steps = _repeal(conn, scene, newer.mark.document_id, newer, older)
     kept = _inherited(older, newer)
     threading = thread(conn, scene.settings, document, newer.text, newer.statements, kept, scene.now)
     refs = {**threading.refs_of(older.statements), **threading.refs_of(newer.statements)}
@@ -337,8 +383,10 @@ def _revision_events(
     occasion = _occasion(scene, document, (older.number, newer.number), _is_unfinished_baseline(conn, scene))
     found: list[Event] = []
     declared = _status_step(older.document.status, newer.document.status)
-    step = declared or ("restored" if came_back and newer.document.status not in _ENDED else None)
-    if step:
+    step = declared or ("restored" if came_back and newer.document.status not in ENDED else None)
+    if step and document.repealed_by is not None:
+        pass  # another document ended it, and that was told: what its own page says of it now is no news
+    elif step:
         reasons = ("status",) if declared else ()
         found += rules.document_events(occasion, step, measures=newer.measures, reasons=reasons)
     if set(fields) != {"status"} or not step:
@@ -347,7 +395,9 @@ def _revision_events(
         )
     moved = {c.after for c in changes if c.after is not None}
     touched = [s for s in newer.statements if s.measure in moved]
-    return (*found, *thread_relations(conn, occasion, document, touched, threading, older.statements))
+    repealed = {s.document.id for s in steps if s.step == "withdrawn"}
+    related = thread_relations(conn, occasion, document, touched, threading, older.statements, repealed)
+    return (*found, *related, *_end_events(conn, scene, document, newer, steps, occasion.baseline))
 
 
 def _is_unfinished_baseline(conn: sa.Connection, scene: Scene) -> bool:
@@ -358,9 +408,9 @@ def _is_unfinished_baseline(conn: sa.Connection, scene: Scene) -> bool:
 
 def _status_step(before: str, after: str) -> rules.DocumentStep | None:
     """A document that is declared 失效 or 废止 is withdrawn, wherever its page may stand."""
-    if after in _ENDED and before not in _ENDED:
+    if after in ENDED and before not in ENDED:
         return "withdrawn"
-    return "restored" if before in _ENDED and after == "in_force" else None
+    return "restored" if before in ENDED and after == "in_force" else None
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -436,6 +486,7 @@ def replace_stored(
     again = documents.replace_reading(conn, version.id, _stored_reading(reading, version.attachment_captures))
     if version.id == document.latest_version_id:
         _keep_threads(conn, settings, document, version, again)
+        declare(conn, document, again, again, again.mark.created_at.astimezone(settings.service.zone).date())
     else:  # what an older version says is threaded to nothing new
         threads.assign(conn, {id_: kept for id_, kept in _inherited(version, again).items() if kept})
     return again

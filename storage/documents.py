@@ -20,15 +20,21 @@ from storage.archive import get_blob, put_blob
 from storage.columns import AnyRow, storable
 from storage.database import Prepared, insert_into
 from storage.identity import normal_number, short_key
-from storage.records import Attachment, Document, DocumentRef, Figure, Measure, Status
-from storage.tables import captures, document_keys, documents, pages, sources, statements, versions
+from storage.records import Attachment, Document, DocumentRef, Figure, Measure, Repeal, Status
+from storage.tables import captures, document_keys, documents, pages, repeals, sources, statements, versions
 
 DocumentState = Literal["live", "withdrawn"]
+
+ENDED: tuple[Status, ...] = ("expired", "repealed")  # what a document says of itself when it holds no more
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document as the archive knows it, with the metadata of its latest version."""
+    """A document as the archive knows it, with the metadata of its latest version.
+
+    `status` is what the document says of itself. `repealed_by` is the document that declares it ended, `repealed_on`
+    from when if it names a day, and `ended` whether that day has come.
+    """
 
     id: int
     source: str
@@ -44,6 +50,14 @@ class StoredDocument:
     first_seen_at: datetime
     last_seen_at: datetime
     latest_version_id: int | None
+    repealed_by: int | None
+    repealed_on: date | None
+    ended: bool
+
+    @property
+    def standing(self) -> bool:
+        """Whether it is on its site, and declared ended neither by itself nor by another document."""
+        return self.state == "live" and self.status not in ENDED and not self.ended
 
     def ref(self) -> DocumentRef:
         """The document as an event names it."""
@@ -51,8 +65,18 @@ class StoredDocument:
 
     def to_json(self) -> dict[str, Any]:
         """The document as `documents --json` prints it."""
-        names = ("id", "source", "title", "url", "doc_number", "index_number", "publisher", "region", "published_on")
-        told = {name: getattr(self, name) for name in (*names, "state", "status", "first_seen_at", "last_seen_at")}
+        names: tuple[str, ...] = ("id", "source", "title", "url", "doc_number", "index_number", "publisher")
+        names += (
+            "region",
+            "published_on",
+            "state",
+            "status",
+            "repealed_by",
+            "repealed_on",
+            "first_seen_at",
+            "last_seen_at",
+        )
+        told = {name: getattr(self, name) for name in names}
         return {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
 
 
@@ -281,6 +305,53 @@ def list_documents(
     return _stored(conn, query)
 
 
+# ---------------------------------------------------------------- what documents declare ended
+
+
+def set_repeals(conn: sa.Connection, document_id: int, declared: Sequence[Repeal]) -> None:
+    """Keep what the document declares ended, in place of what it declared before."""
+    conn.execute(repeals.delete().where(repeals.c.document_id == document_id))
+    names = Repeal.__slots__
+    rows = {_number_key(r.number): {name: getattr(r, name) for name in names} for r in declared}
+    if rows:
+        given = [{**row, "document_id": document_id, "normal_number": key} for key, row in rows.items()]
+        conn.execute(repeals.insert(), given)
+
+
+def repeals_of(conn: sa.Connection, number: str) -> list[tuple[int, Repeal]]:
+    """Who declares that a 文号 is ended, as (document id, what it says): acts before tales, the latest first."""
+    columns = (repeals.c[name] for name in Repeal.__slots__)
+    query = sa.select(repeals.c.document_id, *columns).where(repeals.c.normal_number == _number_key(number))
+    rows = conn.execute(query.order_by(repeals.c.own.desc(), repeals.c.document_id.desc()))
+    return [(row.document_id, Repeal(**{name: row._mapping[name] for name in Repeal.__slots__})) for row in rows]
+
+
+def with_number(conn: sa.Connection, number: str) -> tuple[StoredDocument, ...]:
+    """The documents with this 文号, of whomever."""
+    return _stored(conn, _DOCUMENTS.where(documents.c.normal_number == _number_key(number)).order_by(documents.c.id))
+
+
+def repealed_by(conn: sa.Connection, document_id: int) -> tuple[StoredDocument, ...]:
+    """The documents that this one ended."""
+    return _stored(conn, _DOCUMENTS.where(documents.c.repealed_by == document_id).order_by(documents.c.id))
+
+
+def set_repealed(conn: sa.Connection, document_id: int, by: int | None, on: date | None, ended: bool) -> None:
+    """Say which document ended this one, from which day, and whether that has come; by None: it stands again."""
+    values = {"repealed_by": by, "repealed_on": on, "ended": ended}
+    conn.execute(documents.update().where(documents.c.id == document_id).values(values))
+
+
+def let_repeals_hold(conn: sa.Connection, today: date) -> None:
+    """End the documents whose end was declared for a day that has come."""
+    due = sa.and_(documents.c.repealed_by.is_not(None), documents.c.ended.is_(False))
+    conn.execute(documents.update().where(due, documents.c.repealed_on <= today).values(ended=True))
+
+
+def _number_key(number: str) -> str:
+    return short_key(normal_number(number))
+
+
 # ---------------------------------------------------------------- versions
 
 
@@ -433,7 +504,7 @@ def _described(document: Document) -> dict[str, Any]:
     return {
         "title": document.title,
         "doc_number": number,
-        "normal_number": short_key(normal_number(number)) if number else None,
+        "normal_number": _number_key(number) if number else None,
         "index_number": document.index_number,
         "publisher": document.publisher,
         "published_on": document.published_on,

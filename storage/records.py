@@ -14,6 +14,7 @@ from typing import Any, Literal
 Kind = Literal["target", "subsidy", "progress"]
 Bound = Literal["=", ">=", "<=", ">", "<", "~"]
 Status = Literal["in_force", "expired", "repealed", "unknown"]
+EndedAs = Literal["expired", "repealed"]
 Outcome = Literal["ok", "not_modified", "gone", "blocked", "failed"]
 DeliveryState = Literal["pending", "sent", "retrying", "dead"]
 
@@ -140,6 +141,22 @@ class Document:
             "attachments": [{"name": a.name, "url": a.url} for a in self.attachments if a.kind == "file"],
             "text": self.text,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Repeal:
+    """A 文号 that a document declares ended.
+
+    `title` is what the document calls it, "" where it gives the number only. `day` is from when, where that is
+    said; None is from the declaration on. `own`: by this document itself, not told of another one's act.
+    """
+
+    number: str
+    title: str
+    sentence: str
+    day: date | None
+    kind: EndedAs
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)

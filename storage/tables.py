@@ -1,7 +1,7 @@
 """The tables. `migrations/` builds them; a test holds the two together.
 
-Three columns point at rows that are written after their own (`pages.last_capture_id`,
-`documents.latest_version_id`, `sources.chain`): they carry no foreign key, because the two rows would need
+Some columns point at rows that are written after their own (`pages.last_capture_id`,
+`documents.latest_version_id`, `documents.repealed_by`, `sources.chain`): they carry no foreign key, because the two rows would need
 each other, and are written in the same transaction as what they name.
 """
 
@@ -119,11 +119,29 @@ documents = sa.Table(
     sa.Column("last_seen_at", Moment, nullable=False),
     sa.Column("latest_version_id", Id),
     sa.Column("versions", sa.Integer, nullable=False, server_default="0"),  # the latest version's number
+    sa.Column("repealed_by", Id),  # the document that declares this one ended
+    sa.Column("repealed_on", sa.Date),  # from this day on, where it names one
+    sa.Column("ended", sa.Boolean, nullable=False, server_default=sa.false()),  # that day has come
     sa.Index(None, "source_id", "rank_on", "id"),
     sa.Index(None, "region", "rank_on", "id"),
     sa.Index(None, "rank_on", "id"),
     sa.Index(None, "normal_number"),
     sa.Index(None, "latest_version_id"),
+    sa.Index(None, "repealed_by"),
+)
+
+repeals = sa.Table(  # which 文号s the latest version of a document declares ended, known or not
+    "repeals",
+    metadata,
+    sa.Column("document_id", sa.ForeignKey("documents.id"), primary_key=True),
+    sa.Column("normal_number", Words, primary_key=True),
+    sa.Column("number", Words, nullable=False),
+    sa.Column("title", Words, nullable=False),
+    sa.Column("sentence", Words, nullable=False),
+    sa.Column("day", sa.Date),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("own", sa.Boolean, nullable=False),
+    sa.Index(None, "normal_number"),
 )
 
 document_keys = sa.Table(

@@ -12,11 +12,14 @@ import sqlalchemy as sa
 
 from storage.columns import AnyRow
 from storage.database import insert_into
-from storage.documents import measure_of
+from storage.documents import ENDED, measure_of
 from storage.records import DocumentRef, Kind, Measure, Status
 from storage.tables import decisions, documents, statements, tracked, versions
 
 Verdict = Literal["same", "apart"]
+
+#: The document is on its site, and declared ended neither by itself nor by another one.
+STANDING = sa.and_(documents.c.state == "live", documents.c.status.not_in(ENDED), documents.c.ended.is_(False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Tracked:
 class KnownStatement:
     """A statement of a document's latest version, with what threading needs to know of the document.
 
-    `standing`: the document is on its site and neither expired nor repealed.
+    `standing`: the document is on its site and neither expired nor repealed, by itself or by another one.
     """
 
     id: int
@@ -139,7 +142,7 @@ def statements_of(
         due = sa.select(_PROMISES.c.tracked_id).where(_PROMISES.c.kind == "target")
         query = query.where(statements.c.tracked_id.in_(due.where(_PROMISES.c.deadline <= promised_until)))
     if standing_only:
-        query = query.where(_STANDING)
+        query = query.where(STANDING)
     for row in conn.execute(query.execution_options(yield_per=500)):
         yield _known(row)
 
@@ -153,7 +156,7 @@ def tracked_with_statements(conn: sa.Connection, standing_only: bool = True) -> 
         .order_by(tracked.c.id, documents.c.rank_on, documents.c.id, statements.c.position)
     )
     if standing_only:
-        query = query.where(_STANDING)
+        query = query.where(STANDING)
     rows = conn.execute(query.execution_options(yield_per=500))
     for _, group in groupby(rows, key=lambda row: row.thread_id):
         members = list(group)
@@ -191,7 +194,6 @@ def _tracked(row: AnyRow) -> Tracked:
     return Tracked(**{name: row._mapping[f"thread_{name}"] for name in Tracked.__slots__})
 
 
-_STANDING = sa.and_(documents.c.state == "live", documents.c.status.not_in(("expired", "repealed")))
 _OF_DOCUMENT = (
     documents.c.id.label("document_id"),
     *(documents.c[n] for n in ("title", "url", "doc_number", "publisher", "region", "source_id")),
@@ -203,7 +205,7 @@ _KNOWN = (
         *(c for c in statements.c if c.name not in ("version_id", "position")),
         *_OF_DOCUMENT,
         versions.c.number,
-        _STANDING.label("standing"),
+        STANDING.label("standing"),
     )
     .join(documents, documents.c.latest_version_id == statements.c.version_id)
     .join(versions, versions.c.id == statements.c.version_id)

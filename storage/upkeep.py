@@ -159,6 +159,7 @@ _POINTERS = (
     (pages.c.last_capture_id, captures.c.id),
     (pages.c.last_sha256, blobs.c.sha256),
     (documents.c.latest_version_id, versions.c.id),
+    (documents.c.repealed_by, documents.c.id),
 )
 
 

@@ -107,6 +107,8 @@ class Document(Told):
     published_on: date | None
     state: Literal["live", "withdrawn"]
     status: Status
+    repealed_by: int | None
+    repealed_on: date | None
     first_seen_at: datetime
     last_seen_at: datetime
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pledgewatch.web.queries import DocumentFilter, document_conditions
 from storage.documents import StoredDocument
 from storage.tables import documents, statements, tracked
-from storage.threads import KnownStatement, Thread, Tracked, statements_of
+from storage.threads import STANDING, KnownStatement, Thread, Tracked, statements_of
 
 
 def documents_before(
@@ -29,8 +29,7 @@ def threads_after(
     spoken_of = (
         sa.select(statements.c.id)
         .join(documents, documents.c.latest_version_id == statements.c.version_id)
-        .where(statements.c.tracked_id == tracked.c.id, documents.c.state == "live")
-        .where(documents.c.status.not_in(("expired", "repealed")))
+        .where(statements.c.tracked_id == tracked.c.id, STANDING)
     )
     query = sa.select(tracked).where(tracked.c.id > after, spoken_of.exists()).order_by(tracked.c.id).limit(limit)
     if region:

@@ -130,6 +130,7 @@ def show_document(request: Request) -> Response:
         lines = history(conn, document.id)
         events = queries.document_log(conn, document.id)
         gone = queries.withdrawal(conn, document.id) if document.state == "withdrawn" else None
+        repealer = document_by_id(conn, document.repealed_by) if document.repealed_by else None
     return site.page(
         "document",
         section="documents",
@@ -138,6 +139,7 @@ def show_document(request: Request) -> Response:
         history=lines[::-1],
         last=lines[-1].number if lines else 0,
         gone=entry_of(gone, site) if gone else None,
+        repealer=repealer,
         text=text_lines(version.text, figure_spans(version)) if version else (),
         source=site.source_names().get(document.source, document.source),
         entries=[entry_of(event, site) for event in events],

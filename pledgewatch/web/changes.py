@@ -18,6 +18,7 @@ from notify.phrases import (
     both_words,
     clean,
     days_words,
+    end_words,
     importance,
     label,
     last_report,
@@ -99,6 +100,8 @@ def _note(event: Event, site: Site) -> str:
 
 
 def _reasons(event: Event, site: Site) -> str:
+    if ended := end_words(event, site.language):
+        return ended
     codes = event.detail.get("reasons") or filter(None, [event.detail.get("reason")])
     return site.words["comma"].join(reason_words(code, site.language) for code in codes)
 

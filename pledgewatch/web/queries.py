@@ -21,7 +21,7 @@ from storage.errors import StorageError
 from storage.events import events_by_ids
 from storage.records import DeliveryState, Event, Kind, Measure, Status
 from storage.tables import OPEN_DELIVERY, deliveries, documents, events, pages, statements, tracked, versions
-from storage.threads import Tracked
+from storage.threads import STANDING, Tracked
 
 PAGE = 50  # rows of a page
 COUNTED = 1000  # rows that are counted; past it a page says "more than"
@@ -210,6 +210,7 @@ class DocumentRow:
     source: str
     versions: int
     latest_version_id: int | None
+    ended: bool
 
 
 def find_documents(
@@ -389,7 +390,6 @@ class PastStatement:
 
 def statements_over_time(conn: sa.Connection, tracked_id: str) -> list[PastStatement]:
     """All statements of a tracked measure in all versions, the oldest document first."""
-    standing = sa.and_(documents.c.state == "live", documents.c.status.not_in(("expired", "repealed")))
     query = (
         sa.select(
             statements,
@@ -399,7 +399,7 @@ def statements_over_time(conn: sa.Connection, tracked_id: str) -> list[PastState
             versions.c.number,
             versions.c.created_at,
             (documents.c.latest_version_id == versions.c.id).label("latest"),
-            standing.label("standing"),
+            STANDING.label("standing"),
         )
         .join(versions, versions.c.id == statements.c.version_id)
         .join(documents, documents.c.id == versions.c.document_id)

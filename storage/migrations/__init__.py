@@ -16,7 +16,7 @@ from storage.errors import StorageError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 
 _LOCK = 7_024_981  # any number, but always this one: two programs that start at once migrate one after another
 
