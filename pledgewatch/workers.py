@@ -55,6 +55,7 @@ AGAIN_SECONDS = 60.0  # a site that stays due is asked for again after this
 SAVED_SECONDS = 5.0  # until the end of a job is written down, unless that failed
 DEATHS = 3  # a source that ended so many processes, all but the first alone with it, is left in peace
 APART_AT_ONCE = 4  # such processes of one worker: each takes some 140 MB
+NOT_GOOD = 3  # how such a process ends where its pass did, and not well
 APART_SECONDS = 60.0  # for a process of a source's own to begin and end, beside its pass
 PEACE = timedelta(days=1)
 
@@ -387,6 +388,7 @@ class Station(Service):
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
         assert process.stdin is not None
+        began = asyncio.get_running_loop().time()
         try:
             # It stays open: where it ends, so does the child.
             process.stdin.write(pickle.dumps(self.settings))
@@ -398,15 +400,20 @@ class Station(Service):
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if status > 0:
-            raise StorageError(f"its process ended with status {status} and says why")
-        return status == 0
+        if status not in (0, NOT_GOOD):
+            if status > 0:
+                raise StorageError(f"its process ended with status {status} and says why")
+            return False
+        seconds = asyncio.get_running_loop().time() - began
+        self.metrics.passed(PassReport(source.id, ok=status == 0, seconds=seconds))
+        return True
 
 
 def read_apart(id: str) -> None:
     """The life of a process that passes over one source. The settings come by standard input, as `pickle` writes them.
 
-    It ends when standard input does, and else with status 0, or 1 where nothing could be recorded.
+    It ends when standard input does, and else with status 0, `NOT_GOOD` where the pass was not, or 1 where nothing
+    could be recorded.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # they go to the whole group; who began this process ends it
@@ -417,11 +424,12 @@ def read_apart(id: str) -> None:
     assert source is not None, f"{id} is not configured"
     database = open_database(settings.storage.url)
 
-    async def read() -> None:
+    async def read() -> bool:
         async with Workshop(settings, database, registers=False) as workshop:
-            await pass_over(workshop.pipeline, source)
+            return (await pass_over(workshop.pipeline, source)).ok
 
-    asyncio.run(read())
+    if not asyncio.run(read()):
+        sys.exit(NOT_GOOD)
 
 
 def _end_with_input() -> None:
