@@ -57,7 +57,7 @@ def finish_pass(pipeline: Pipeline, source: Source, listing: Listing, report: Pa
         reason = judged.reason
         after = _after(before, source, listing, report, judged, now, pipeline.settings)
         sources.save_pass(conn, after)
-        if listing.mark and report.ok:
+        if listing.mark and report.ok and judged.state == "ok":
             captures.settle_list(conn, source.url, listing.mark)
         if after.baseline_at and not before.baseline_at:
             captures.end_baseline(conn, source.id)

@@ -94,8 +94,8 @@ class Listing:
     `document` is the answer for a source that is one document. `lied` is a list page with new rows that the server
     called unchanged. `indirect` rows stand in an interface's answer that the page only names.
 
-    `mark` stands for the list page and for all that decides what a pass makes of it. A list is `settled` where the
-    pass before met the same mark and left nothing to do: its rows were not read again.
+    `mark` stands for the list page and for all that decides what a pass makes of it. A list is `settled` where a pass
+    before met the same mark and left nothing to do, and nothing was found since: its rows were not read again.
     """
 
     items: tuple[ListItem, ...] = ()
@@ -270,6 +270,8 @@ def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> Plan:
                 chosen.setdefault(page.url, page)  # by a reader before this one
         quiet = documents.quiet_documents(conn, [page.id for page in chosen.values()], READER)
         state = sources.source_state(conn, source.id)
+        # Where the list names documents of ours that are not wanted any more, it keeps them from being asked for.
+        settles = source.id not in captures.watchers_of(conn, [item.url for item in listing.unwanted])
     rank = {item.url: (item.date or date.max, -row) for row, item in enumerate(listing.items)}
     titles = {item.url: item.title for item in listing.items}
     had = {source.url: listing.document} if listing.document else {}
@@ -283,8 +285,6 @@ def _plan(pipeline: Pipeline, source: Source, listing: Listing) -> Plan:
 
     fresh = sorted(filter(is_fresh, chosen.values()), key=lambda page: (page.failures > 0, *rank[page.url]))
     known = sorted(filterfalse(is_fresh, chosen.values()), key=_turn)
-    unwanted = {item.url for item in listing.unwanted}
-    settles = not any(page.url in unwanted for page in due)  # the list keeps them from being asked for
     return Plan([errand(page) for page in fresh], [errand(page) for page in known], settles)
 
 

@@ -221,9 +221,9 @@ def settle_list(conn: sa.Connection, url: str, mark: str) -> None:
 
 
 def unsettle_list(conn: sa.Connection, source: str) -> None:
-    """Something was found in a source's documents: what the list gives is looked at again in the next pass.
+    """Something may be found in a source's documents: its list is read again, unless this pass ends with nothing to do.
 
-    Written with what was found, so that a kill leaves no list settled that is not.
+    Written with the answer, so that a kill leaves no list settled that is not.
     """
     _UNSETTLE_LIST.run(conn, {"source": source, "of_kind": "list"})
 
@@ -328,7 +328,10 @@ def titles_of(conn: sa.Connection, page_ids: Iterable[int]) -> dict[str, str]:
 def watchers_of(conn: sa.Connection, urls: Iterable[str]) -> set[str]:
     """The sources whose documents stand at these addresses."""
     watched = sa.select(documents.c.source_id).join(pages, pages.c.document_id == documents.c.id).distinct()
-    return set(conn.execute(watched.where(pages.c.url.in_(list(urls)[:500]))).scalars())
+    wanted, found = list(urls), set[str]()
+    for start in range(0, len(wanted), 500):
+        found |= set(conn.execute(watched.where(pages.c.url.in_(wanted[start : start + 500]))).scalars())
+    return found
 
 
 def broken_links(conn: sa.Connection) -> dict[str, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import Reply
+from servers import Asked, Reply
 from world import World
 
 from pledgewatch import lists, passes
 from storage import documents
 
 SLUGS = ("a", "b", "c")
+NOTICE = "<p>本栏目已经改版，新的内容由脚本载入，请稍候片刻，感谢您的关注与支持。</p>"
 GRANT = "对符合条件的养老机构给予每张{}000元的建设补贴。"
 
 
@@ -141,6 +142,40 @@ def test_a_kill_amid_a_pass_leaves_no_list_settled(
     assert len(reads) == 1
 
 
+def test_a_list_that_lost_its_rows_stays_drifted(world: World) -> None:
+    world.show_list(world.list_path, [], after=NOTICE)
+    world.check(3)
+    assert world.types() == ["source.drifted"]
+    world.show_list(world.list_path)
+    world.check(2)
+    assert world.types() == ["source.drifted", "source.recovered"]
+
+
+def test_a_document_that_the_list_no_longer_wants_is_not_asked_for_in_its_turn(tmp_path: Path) -> None:
+    """Where few are asked for in a pass, an unwanted one is rarely among those that are due."""
+    with World(tmp_path, config="recheck = 1") as world:
+        for n in range(1, 7):
+            world.publish(f"a{n}", f"关于第{n}号提案的答复", [GRANT.format(n)], published=f"2025-0{n}-15")
+        world.publish("old", "关于养老补贴的通知", [GRANT.format(7)], published="2025-01-01")
+        world.check(2)
+        world.reconfigure('recheck = 1\ninclude = ["答复"]')
+        world.check()
+        world.revise("old", "每张7000元", "每张9000元")
+        world.check(12)
+        assert world.types() == []
+
+
+def test_an_interface_that_failed_once_settles_nothing(tmp_path: Path) -> None:
+    with World(tmp_path) as world:
+        rows = gkmlpt(world)
+        world.check()
+        world.site.route(API, lambda asked: Reply(200, b""))
+        assert not world.check().ok
+        world.publish("b", "关于印发新办法的通知", [GRANT.format(9)])
+        world.site.route(API, rows)
+        assert world.check().new == 1
+
+
 def test_a_pass_that_failed_settles_nothing(world: World, reads: list[str]) -> None:
     """A pattern that takes for ever is told in every pass, not only in the first."""
     world.publish("d", "养老" * 40 + "服务", ["有关工作正在研究。"])
@@ -169,26 +204,36 @@ def test_a_pass_that_ran_out_of_time_settles_nothing(
 def test_rows_that_an_interface_gives_are_asked_for_in_every_pass(tmp_path: Path) -> None:
     """The page that names the interface stays the same for ever; the rows stand in the interface's answer."""
     with World(tmp_path) as world:
-        frame = b"<html><body><script>var _CONFIG = {SID: '2011', TREE: []}; // /gkmlpt/</script></body></html>"
-
-        def rows(_: Any) -> Reply:
-            told = [{"title": p.title, "url": f"/{s}.html", "created_at": p.published} for s, p in world.papers.items()]
-            return Reply(200, json.dumps({"articles": told}).encode(), {"Content-Type": "application/json"})
-
-        world.list_path = "/gkmlpt/index"
-        world.site.route("/gkmlpt/index", lambda asked: Reply(200, frame))
-        world.site.route("/gkmlpt/api/all/0", rows)
-        world.reconfigure()
-        for n in range(3):
-            world.publish(f"a{n}", f"关于第{n}号提案的答复", [GRANT.format(n + 1)])
+        gkmlpt(world)
         assert world.check().new == 3
         world.check()
         world.publish("b", "关于印发新办法的通知", [GRANT.format(9)])
         assert world.check().new == 1
 
 
+API = "/gkmlpt/api/all/0"
+
+
+def gkmlpt(world: World) -> Callable[[Asked], Reply]:
+    """Let a list show three documents in the manner of gkmlpt; how its interface answers."""
+
+    def rows(_: Asked) -> Reply:
+        told = [{"title": p.title, "url": f"/{s}.html", "created_at": p.published} for s, p in world.papers.items()]
+        return Reply(200, json.dumps({"articles": told}).encode(), {"Content-Type": "application/json"})
+
+    frame = b"<html><body><script>var _CONFIG = {SID: '2011', TREE: []}; // /gkmlpt/</script></body></html>"
+    world.list_path = "/gkmlpt/index"
+    world.site.route(world.list_path, lambda asked: Reply(200, frame))
+    world.site.route(API, rows)
+    world.reconfigure()
+    for n in range(3):
+        world.publish(f"a{n}", f"关于第{n}号提案的答复", [GRANT.format(n + 1)])
+    return rows
+
+
 def _step(draw: st.DrawFn) -> tuple[str, str]:
-    what = ("publish", "revise", "break", "withdraw", "mend", "unlist", "list", "twin", "dress", "exclude", "nothing")
+    what = ("publish", "revise", "break", "withdraw", "mend", "unlist", "list", "twin", "dress")
+    what += ("exclude", "include", "empty", "nothing")
     return draw(st.sampled_from(what)), draw(st.sampled_from(SLUGS))
 
 
@@ -225,7 +270,10 @@ class Site:
                 self.listed.append(twin)
             case "exclude":
                 world.reconfigure("" if world._config else 'exclude = ["第1号"]')
-        world.show_list(world.list_path, self.listed, after=f"<p>{self.turn}</p>" if what == "dress" else "")
+            case "include":
+                world.reconfigure("" if world._config else 'recheck = 1\ninclude = ["第[02]号"]')
+        after = {"dress": f"<p>{self.turn}</p>", "empty": NOTICE}.get(what, "")
+        world.show_list(world.list_path, [] if what == "empty" else self.listed, after)
 
     def told(self) -> list[str]:
         world = self.world
