@@ -344,7 +344,8 @@ def set_repealed(conn: sa.Connection, document_id: int, by: int | None, on: date
 
 def let_repeals_hold(conn: sa.Connection, today: date) -> None:
     """End the documents whose end was declared for a day that has come."""
-    due = sa.and_(documents.c.repealed_by.is_not(None), documents.c.ended.is_(False))
+    # "> 0" and not "is not null", for which SQLite would look at every document.
+    due = sa.and_(documents.c.repealed_by > 0, documents.c.ended.is_(False))
     conn.execute(documents.update().where(due, documents.c.repealed_on <= today).values(ended=True))
 
 

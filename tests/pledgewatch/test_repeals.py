@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from world import World
 
+from notify.messages import Limit, Links, render
+from notify.subscriptions import Subscriber
 from pledgewatch.deadlines import look_at_calendar
 from pledgewatch.releases import read_again
+from pledgewatch.web import create_app
 from storage import documents
 from storage.documents import StoredDocument
 from storage.records import Event
 from storage.threads import statements_of
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would rather have a successor of httpx that the project does not need
+    from starlette.testclient import TestClient
 
 NUMBER, NEW_NUMBER = "云政办规〔2019〕5号", "云政办规〔2026〕8号"
 TITLE, NEW_TITLE = "云川市养老机构补贴办法", "云川市养老服务扶持办法"
@@ -45,6 +55,14 @@ def standing(world: World, number: str = NUMBER) -> bool:
     with world.database.read() as conn:
         found = statements_of(conn, document_id=documents.resolve(conn, number)[0].id)
         return any(True for _ in found)
+
+
+def message(world: World, language: str = "zh") -> str:
+    """The last pass's news as a reader gets it in a mail's text."""
+    told = [e for e in world.events() if e.time == world.events()[-1].time]
+    reader, links = Subscriber("reader", ("mailto://a@example.org",)), Links("https://watch.example.org")
+    zone = ZoneInfo("Asia/Shanghai")
+    return render(reader, told, language=language, links=links, format="text", limit=Limit(), tz=zone).body
 
 
 def ends(world: World, *, baseline: bool = False) -> list[Event]:
@@ -178,7 +196,7 @@ def test_what_ends_it_may_be_read_before_it(tmp_path: Path, database_url: str, s
         world.check()
         assert world.types() == ["document.published"]  # it comes with the word of its end
         assert world.events()[0].detail["other_document"]["doc_number"] == NEW_NUMBER
-        assert f"已被《{NEW_TITLE}》（{NEW_NUMBER}）废止" in str(world.bodies)
+        assert f"已被《{NEW_TITLE}》（{NEW_NUMBER}）废止" in message(world)
         assert not standing(world)
 
 
@@ -204,3 +222,44 @@ def test_an_archive_from_before_is_marked_by_reading_again(world: World) -> None
     read_again(world.database, world.settings, new, replace(version, mark=replace(version.mark, reader="old")))
     assert stored(world).repealed_by == new.id and not standing(world)
     assert len(world.events(baseline=True)) == before
+
+
+@pytest.mark.parametrize(
+    "language, badge, told",
+    [
+        ("zh", "已被其他文件废止或宣布失效", f"已被《{NEW_TITLE}》（{NEW_NUMBER}）废止，自2026年8月1日起"),
+        ("en", "Declared ended by another document", f"repealed by “{NEW_TITLE}” ({NEW_NUMBER}), from 2026-08-01 on"),
+    ],
+    ids=["zh", "en"],
+)
+def test_pages_feed_and_record_say_who_ended_it(world: World, language: str, badge: str, told: str) -> None:
+    service = world.settings.service.model_copy(update={"language": language})
+    world.settings = world.settings.model_copy(update={"service": service})
+    world.check()
+    repeal(world, *RAISED, f"《{TITLE}》（{NUMBER}）自2026年8月1日起废止。")
+    world.check()
+    old, new = stored(world), stored(world, NEW_NUMBER)
+    client = TestClient(create_app(world.settings, world.database), base_url="http://127.0.0.1:8700")
+    page = client.get(f"/documents/{old.id}").text
+    assert badge in page and f'href="/documents/{new.id}"' in page and "2026-08-01" in page
+    assert badge not in client.get(f"/documents/{new.id}").text
+    assert told in page and told in message(world, language)
+    assert told in client.get("/").text
+    badges = {"zh": "已被废止", "en": "Ended"}
+    assert f'<span class="badge bad">{badges[language]}</span>' in client.get("/documents").text
+    assert NEW_TITLE in ends(world)[0].summary and ends(world)[0].summary in client.get("/feeds/events.atom").text
+    (given,) = [d for d in client.get("/api/v1/documents").json()["items"] if d["id"] == old.id]
+    assert (given["repealed_by"], given["repealed_on"]) == (new.id, "2026-08-01")
+    assert json.loads(json.dumps(old.to_json()))["repealed_by"] == new.id
+    assert client.get(f"/api/v1/documents/{old.id}").json()["repealed_by"] == new.id
+
+
+def test_what_another_one_ended_is_told_as_that(world: World) -> None:
+    world.check()
+    lines = ["现答复如下：", f"《{TITLE}》（{NUMBER}）已于2020年废止。"]
+    repeal(world, *lines, title="关于市政协第118号提案的答复", number="云民函〔2026〕8号")
+    world.check()
+    (event,) = ends(world)
+    assert event.summary == f"「{TITLE}」已废止（见《关于市政协第118号提案的答复》（云民函〔2026〕8号））"
+    assert "据《关于市政协第118号提案的答复》（云民函〔2026〕8号），已废止" in message(world)
+    assert not standing(world)

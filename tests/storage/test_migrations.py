@@ -11,9 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from stock import fill_everything
+from stock import NOW, fill_everything
 
-from storage import migrations, upkeep
+from storage import documents, migrations, upkeep
 from storage.database import Database, make_engine, open_database
 from storage.tables import metadata
 
@@ -82,6 +82,19 @@ def test_down_and_up_again_with_rows_in_every_table(empty_url: str) -> None:
         with db.begin() as conn:
             fill_everything(conn)
         assert counts(db.engine) == filled
+
+
+def test_documents_of_an_older_archive_are_ended_by_none(empty_url: str) -> None:
+    with closing(open_database(empty_url)) as db:
+        with db.begin() as conn:
+            fill_everything(conn)
+            documents.set_repealed(conn, 1, 1, NOW.date(), True)
+        migrations.downgrade(db.engine, "0007")
+        migrations.upgrade(db.engine)
+        with db.read() as conn:
+            found = documents.document_by_id(conn, 1)
+        assert found is not None
+        assert (found.repealed_by, found.repealed_on, found.ended, found.standing) == (None, None, False, True)
 
 
 def test_an_upgrade_that_fails_leaves_the_old_schema(empty_url: str) -> None:

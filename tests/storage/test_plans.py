@@ -24,6 +24,12 @@ HOT: dict[str, tuple[Callable[[sa.Connection], Any], str]] = {
     "page by url": (lambda c: captures.page_by_url(c, URL), "uq_pages_url"),
     "document by page": (lambda c: documents.resolve(c, URL), "ix_pages_normal_url"),
     "document by number": (lambda c: documents.resolve(c, "示〔2026〕1号"), "ix_documents_normal_number"),
+    "repeals that begin to hold": (
+        lambda c: documents.let_repeals_hold(c, NOW.date()),
+        "ix_documents_repealed_by",
+    ),
+    "what a document ended": (lambda c: documents.repealed_by(c, 1), "ix_documents_repealed_by"),
+    "who ended a number": (lambda c: documents.repeals_of(c, "示〔2026〕1号"), "ix_repeals_normal_number"),
     "document by key": (lambda c: documents.find_document(c, ["url:x"]), "pk_document_keys"),
     "latest version": (lambda c: documents.latest_mark(c, 1), "pk_versions"),
     "history": (lambda c: documents.history(c, 1), "uq_versions_document_id_number"),
