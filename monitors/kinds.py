@@ -103,6 +103,13 @@ _MEANS = re.compile(r"人均[^,。;]{0,8}收入|家庭[^,。;]{0,10}(?:收入|�
 
 _GROUP_OF = re.compile(r"(?:\([^()]{1,6}\))?的?(?:且[^,。;]{2,16}的)?[一-鿿]{0,6}(?:家庭|人员|对象|人群|群体|人口)")
 _WHEN = re.compile(r"时[,的]|的?(?:情况下|情形)")
+_BAND_GIVEN = re.compile(  # 200平方米以上的15万元
+    r"(?:以[上下内])?(?:\([^()]{1,8}\))?的(?:每[一-鿿])?(?:最高|给予|补助|奖励|补贴)?\d"
+)
+_TAKING_PART = re.compile(r"(?:部门|单位|成员|人员)?(?:共同)?(?:参加|组成|参与)的")  # 18个部门参加的领导小组
+_SMALL_PLACE = re.compile(r"(?:以[上下])?的(?:行政|自然)?(?:村|乡镇?|镇|街道|社区|地区|县)")  # 人口不足500人的行政村
+_LARGE_CLASS = re.compile(r"(?:以上)?的?(?:超?大班额|超?大班)")
+_RANKED = re.compile(r"(?:排名?|位列|名列|名次)[^,。;\d]{0,4}[前后末]$")  # 排名后3位的
 _WORTH = re.compile(
     r"(?:收入|财产|资产|市值|存款|价值|面值|产值|营收)[^,。;]{0,12}(?:低于|不超过|高于|超过|不足|达到?"
     r"|在|突破|首次|满|以上)"
@@ -123,6 +130,14 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
     if _CLOSES.match(after) and not (quantity.sort == "money" and _granted(setting, quantity)):
         return True
     if quantity.bound != "=" and (listed := _LISTED_THRESHOLDS.match(after)) and _THRESHOLD.search(listed[0]):
+        return True
+    if quantity.sort == "count" and (
+        (later_money and _BAND_GIVEN.match(after))
+        or _TAKING_PART.match(after)
+        or (quantity.unit in ("人", "户") and _SMALL_PLACE.match(after))
+        or (quantity.unit == "人" and _LARGE_CLASS.match(after))
+        or (quantity.unit == "位" and _RANKED.search(text[setting.clause[0] : quantity.start]))
+    ):
         return True
     if _WHEN.match(after) or (_QUALIFIES.match(after) and _THRESHOLD.search(setting.clause_text())):
         return True
@@ -375,9 +390,14 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
         return _is_share(setting, quantity, own, after)
     if quantity.bound == ">=" and _FUNDED.match(after):
         return False
+    if quantity.sort == "money" and own.endswith("的"):  # 200平方米以上的15万元: a band, or a further one
+        named = setting.text[max(0, setting.clause[0] - 24) : setting.clause[0]]
+        if setting.carried or _GIVEN_BY_BANDS.search(named):
+            return True
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
 
 
+_GIVEN_BY_BANDS = re.compile(r"(?:给予|发放|予以)[^,。;]{0,12}(?:补贴|补助|奖励|奖补|资助)[,:]$")
 _FUNDED = re.compile(  # 每人每年不低于10元的标准安排专项资金: how much is to be set aside
     r"的?(?:标准|比例)?,?(?:足额|统筹|予以|列入|纳入)?(?:安排|列支|预算|筹集|筹措|落实|提取)[^,。;]{0,16}(?:资金|经费|预算|基金)"
 )
@@ -540,7 +560,7 @@ def kind_in_table(entry: Entry, genre: Genre, mode: Mode | None, year: int | Non
     """
     quantity, head, labels = entry.quantity, entry.head, "".join(entry.labels)
     named = head + labels + entry.caption
-    column_year = year_named(head)
+    column_year = year_named(head) or entry.row_year
     ahead = entry.planned_year and entry.planned_year > (year or entry.planned_year - 1)
     paid_in = _CONTRIBUTION.search(head + labels) and not _RELIEF.search(head + labels)
     if paid_in and not (quantity.sort == "percent" and _RATE_OF.search(labels + head)):
@@ -586,6 +606,8 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
         and not _looks_back(setting, before)
     ):
         return "target"
+    if _SHORTCOMING.search(setting.text[setting.sentence[0] : quantity.start]) or _BARELY.search(before):
+        return "progress"
     dated = _date_points(setting, quantity, before)
     if dated:
         return dated
@@ -608,6 +630,13 @@ def _time_of(setting: Setting, quantity: Quantity) -> Kind:
     if setting.mode:
         return "target" if setting.mode == "ahead" else "progress"
     return _default(setting, quantity, own)
+
+
+_SHORTCOMING = re.compile(  # what a report admits stands as it says, also where the report looks ahead
+    r"(?:也(?:要|应当?|必须)?|必须|应当?|要)(?:清醒)?(?:地)?(?:看到|认识到|意识到)|(?:仍然?|还|依然)存在"
+    r"|存在的?(?:主要)?(?:问题|困难|不足|短板)"
+)
+_BARELY = re.compile(r"(?:仅|仅有|仅为|只有|刚刚?|才)[\d.]+%?$")
 
 
 _PROJECT_COST = re.compile(  # the cost of a project and its parts, which nobody promises

@@ -94,6 +94,7 @@ _THINGS = [
     "对",
     "孩",
     "胎",
+    "客",
     "只",
     "头",
     "株",
@@ -259,7 +260,7 @@ _EACH = re.compile(
     rf"|(?P<year>(?:[1一]个?(?:自然)?年内(?=累计|合计|最高|最多|不超过|[^,。;|]{{0,6}}限额)"
     rf"|全?年(?=最高|最多|累计[^,。;\d]{{0,6}}(?:最高|不超过|不得超过|限额))"
     rf"|(?:[1一]个|同一)?(?:自然|结算|保险|医保|待遇|会计)?年度(?=内|累计|最高|[^,。;"
-    rf"|]{{0,6}}(?:限额|上限|封顶线))|(?<![\d上本当每周半])年(?=[一-鿿]{{0,6}}(?:限额|上限|封顶线))))"
+    rf"|]{{0,6}}(?:限额|上限|封顶线))|(?<![\d上本当每周半])年(?=[一-鿿]{{0,6}}(?:限额|上限|封顶线)|(?:补贴|补助|奖励|资助)(?:总?额|金额))))"
     rf"|(?P<month>月度(?=[^,。;|]{{0,8}}限额)|(?<![\d上本当每个份])月(?=[一-鿿]{{0,6}}限额))|(?P<head>月人均|人月均|人均每月)|(?P<yearly>年人均|人年均|人均每年)|(?P<mean>月均|年均)"
 )
 _EACH_ONE = re.compile(
@@ -485,6 +486,8 @@ def _share(text: str, tokens: list[_Token]) -> list[_Token]:
     shared: list[_Token] = []
     for token in reversed(tokens):
         following = shared[-1] if shared else None
+        if following and token.unit == "个" and "百分点" in following.unit and _joined(text, token, following):
+            token = replace(token, unit=following.unit)  # 提高4个和6个百分点
         if following and not token.unit and following.unit and not token.chinese and _joined(text, token, following):
             scale = following.scale if token.scale == 1 else token.scale
             if (

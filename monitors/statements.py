@@ -260,6 +260,8 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
         return None
     if last and last.kind == "subsidy" and _is_raise_explained(reading.normal.text, last.quantity, quantity):
         return None
+    if last and (change := _change_of_last(reading.normal.text, last, place)):
+        return replace(last, subject=subjects.changed(last.subject, change), quantity=quantity)
     listed = last is not None and quantity.linked and last.quantity.sort == quantity.sort
     kind = last.kind if last and listed else kinds.kind_of(setting, quantity)
     if (
@@ -280,7 +282,31 @@ def _statement(reading: _Reading, place: _Place, last: _Statement | None) -> _St
     return _plain(reading, place, kind, due, last.subject if last else "")
 
 
-_RAISED_BY = re.compile(r"[一-鿿/]{0,4},(?:同比|比[上去]年|较[上去]年|较?原?标准)?(?:提高|提升|增长|上[调升涨]|增加|增幅|涨幅|升幅)了?")
+_COMPARED = re.compile(  # ,比2024年提高8个百分点; 属于紧缺工种的上浮20%
+    r"(?:[一-鿿]{0,4},(?:同?比|较)(?:现在?|目前|当前|基期|上年|去年|[“一-鿿\d”]{0,10}?)"
+    r"|[一-鿿]{0,10}[;,](?:对|属于)?[^,。;:\d]{2,20}的,?(?:按[^,。;\d]{2,8})?(?:再|可)?)"
+    r"(?:分别)?(?P<change>提高|提升|增加|上升|上浮|下浮|增长|下降|降低)了?(?:约)?$"
+)
+
+
+def _change_of_last(text: str, last: _Statement, place: _Place) -> str:
+    """The word for how far what was named just before moves, or nothing: 不低于65%,比2024年提高8个百分点.
+
+    It is of the same kind, and of the same thing."""
+    quantity = place.quantity
+    if quantity.sort != "percent" or quantity.start <= last.quantity.end:
+        return ""
+    found = _COMPARED.fullmatch(text, last.quantity.end, quantity.start)
+    if not found:
+        return ""
+    floats = found["change"] in ("上浮", "下浮") and last.kind == "subsidy"
+    moves = quantity.unit == "pp" and last.quantity.sort == "percent" and last.quantity.unit != "pp"
+    return found["change"] if floats or moves else ""
+
+
+_RAISED_BY = re.compile(
+    r"[一-鿿/]{0,4},(?:同比|比[上去]年|较[上去]年|较?原?标准)?(?:提高|提升|增长|上[调升涨]|增加|增幅|涨幅|升幅)了?"
+)
 _ABOUT = re.compile(r"(?:幅度|比例)?(?:为|达到?|约)?$")
 
 

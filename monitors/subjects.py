@@ -355,6 +355,11 @@ def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floo
     return _shorten(_under_head(text, clause, before)) or _fallback(text, clause)
 
 
+def changed(subject: str, change: str) -> str:
+    """The name of how far something moves: 护理型床位占比提高."""
+    return subject if subject.endswith(change) else _shorten(subject + change)
+
+
 def distributed(text: str, clause: tuple[int, int], quantities: list[Quantity]) -> list[str] | None:
     """Subjects of figures that 分别 deals out: A和B覆盖率分别达到82%和58% → A覆盖率, B覆盖率."""
     first = quantities[0]

@@ -60,6 +60,10 @@ _NO_ROW = re.compile(
 )
 
 
+_SUM = re.compile(r"合计|总计|小计|累计")
+_YEAR_ROW = re.compile(r"(?:到|至)?20\d\d年?度?(?:底|末|目标)?")
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One cell: its printed span and the words that hold for it (those of the cell that spans into it)."""
@@ -83,11 +87,18 @@ class Entry:
     reported: bool = False  # its column is a bare year beside columns of targets: what stood then
 
     @property
+    def row_year(self) -> int | None:
+        """The year that the row stands for, where it has no other label."""
+        return year_named(self.labels[0]) if len(self.labels) == 1 and _YEAR_ROW.fullmatch(self.labels[0]) else None
+
+    @property
     def subject(self) -> str:
-        """Row label and column head as one name."""
+        """Row label and column head as one name. A row for a year is named by its columns, and so is a row of sums."""
         head = re.sub(r"\([^()]*\)|单位:?.*$", "", self.head)
         labels = [_LABEL_UNIT.sub("", label) if _label_unit([label]) else label for label in self.labels]
         parts = [*labels, "" if _GENERIC_HEAD.match(head) and self.labels else head]
+        if len(parts) == 2 and parts[1] and (self.row_year or _SUM.fullmatch(parts[0])):
+            parts = [parts[1], "" if self.row_year else parts[0]]
         return "".join(dict.fromkeys(part for part in parts if part))[:60] or self.caption[:30]
 
 
