@@ -22,7 +22,7 @@ from storage.identity import normal_number
 from storage.records import EndedAs, Repeal
 
 _LONGEST_SENTENCE = 300
-_LONGEST_TAIL = 24  # characters of adverbs between the last number and the word that ends it
+_LONGEST_TAIL = 6  # characters beside days and adverbs between the last number and the word that ends it
 _LONGEST_LEAD = 40  # characters between that word and the first number behind it
 
 _WIDE = str.maketrans("０１２３４５６７８９　", "0123456789 ")
@@ -49,7 +49,7 @@ _NOT_MEANT_AFTER = re.compile(
 )
 _HYPOTHESIS = re.compile(
     r"(?<![模虚])拟(?![定订])|建议(?!提案|办理)|提请|是否|如需|征求.{0,12}意见|草案|送审稿|考虑(?!到)|不予|暂缓|"
-    r"除.{1,40}?(?:以外|之外|外)|尚未|从未|并未|没有|有人|谣|误传"
+    r"(?:^|[，,])(?:若|倘|一旦|假如|如果|如(?=[\x01原该]))|除.{1,40}?(?:以外|之外|外)|尚未|从未|并未|没有|有人|谣|误传"
 )
 _BASIS = re.compile(r"根据|依据|依照|按照|遵照|参照|贯彻|落实|按")
 _BASIS_END = re.compile(r"规定|要求|精神|部署|意见|安排")
@@ -87,6 +87,10 @@ _ITEM = re.compile(
     r" ?(?:[（(]?(?:\d{1,3}|[一二三四五六七八九十百]{1,4})[)）.．、 |]|《|\x01|关于|[^|]*\||[^，。]{0,30}[\x01〔])"
 )
 _OWN_TITLE = re.compile(r"关于(?P<act>(?:宣布)?(?:废止|失效|停止执行).+?)的(?:决定|通知|公告|通告|命令|令)$")
+_FILLING = re.compile(
+    rf"[，,]?以下(?:简称|称)[^）)]*[）)]|{_ADVERB}|业已|早已|已经?|此前|到期|期满|[届已]满|共|[\d两二三四五六七八九十]+[个件份项]"
+    r"|[\s\x01|，,、）)〕】（(《》]"
+)
 _CLOSING = '）)〕】]》”" \x01'
 _OPEN, _CLOSE = "《（(〔[【“", "》）)〕]】”"
 _DIGITS = {c: n for n, c in enumerate("〇一二三四五六七八九")} | {"○": 0, "零": 0}
@@ -247,6 +251,8 @@ def _objects(
         ),
         None,
     )
+    if another and _PREDICATE.search(masked, another.end(), verb.start()):
+        return [], True
     if another:
         before = [n for n in before if n.end <= another.start()]
         return _whole(masked, _chain(masked, before[::-1])[::-1]), False
@@ -264,7 +270,7 @@ def _leads(lead: str) -> bool:
 def _is_tail(tail: str) -> bool:
     """Whether what stands between a number and the word that ends it is only days and adverbs."""
     bare = _ETC.sub("", _PERIOD.sub("", tail.lstrip(_CLOSING)))
-    told = re.sub(r"因[^，,]{1,30}[，,]", "", bare)
+    told = _FILLING.sub("", re.sub(r"因[^，,]{1,30}[，,]", "", bare))
     return len(told) <= _LONGEST_TAIL and not (_PART.search(told) or _PREDICATE.search(told) or _BASIS.search(told))
 
 
