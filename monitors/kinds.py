@@ -24,13 +24,14 @@ _DUTY = any_of("time", "duty")
 _BACKWARD = any_of("time", "backward")
 _DOING = any_of("time", "doing")
 _FORWARD = re.compile(
-    r"(?<!即)将(?=[一-鿿]{0,12}(?:达|建|新|完|实|推|投|开|提|改|增|继|组|培|打|进|启|力|全|持|筹|在|有"
+    r"(?<!即)将(?=[一-鿿]{0,12}(?:达|接|建|新|完|实|推|投|开|提|改|增|继|组|培|打|进|启|力|全|持|筹|在|有"
     r"|引))|"
     + alternation(
         w
         for w in words("time", "forward")
         if w not in ("争取", "将", "要", "必须", "应当", "目标", "要求", "努力", "今后", "未来")
     )
+    + r"|(?<!\d)(?<!\d年)(?:今年|本年)?(?:年|季|月)[底末]前"
     + r"|争取(?!上级|中央|国家|省|各类|各级|资金|专项|政策|到位|债券|到了?\d)"
     + r"|(?<![必重主需只还纪摘])要(?!求|素|点|件|闻|约|闻)|(?:目标|今后[^,。]{0,6}|未来[^,。]{0,6}|努力"
     r"|必须)"
@@ -107,6 +108,7 @@ _BAND_GIVEN = re.compile(  # 200平方米以上的15万元
     r"(?:以[上下内])?(?:\([^()]{1,8}\))?的(?:每[一-鿿])?(?:最高|给予|补助|奖励|补贴)?\d"
 )
 _TAKING_PART = re.compile(r"(?:部门|单位|成员|人员)?(?:共同)?(?:参加|组成|参与)的")  # 18个部门参加的领导小组
+_STEPS = re.compile(r"(?:步骤|程序|流程)")  # how something goes, not how much there is
 _SMALL_PLACE = re.compile(r"(?:以[上下])?的(?:行政|自然)?(?:村|乡镇?|镇|街道|社区|地区|县)")  # 人口不足500人的行政村
 _LARGE_CLASS = re.compile(r"(?:以上)?的?(?:超?大班额|超?大班)")
 _RANKED = re.compile(r"(?:排名?|位列|名列|名次)[^,。;\d]{0,4}[前后末]$")  # 排名后3位的
@@ -131,9 +133,12 @@ def is_condition(setting: Setting, quantity: Quantity, later_money: bool, later_
         return True
     if quantity.bound != "=" and (listed := _LISTED_THRESHOLDS.match(after)) and _THRESHOLD.search(listed[0]):
         return True
+    if quantity.bound != "=" and text[quantity.start - 1] == "(" and after.startswith(")"):
+        return True  # 小户型(70平方米以下)占比
     if quantity.sort == "count" and (
         (later_money and _BAND_GIVEN.match(after))
         or _TAKING_PART.match(after)
+        or (quantity.unit == "个" and _STEPS.match(after))
         or (quantity.unit in ("人", "户") and _SMALL_PLACE.match(after))
         or (quantity.unit == "人" and _LARGE_CLASS.match(after))
         or (quantity.unit == "位" and _RANKED.search(text[setting.clause[0] : quantity.start]))
@@ -387,7 +392,9 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     if _PRICE_KEPT.search(setting.text[setting.clause[0] : quantity.number]):
         return False
     if quantity.sort == "percent":
-        return _is_share(setting, quantity, own, after)
+        return bool(_RAISED_STANDARD.search(own)) or _is_share(setting, quantity, own, after)
+    if _AVERAGE_PRICE.search(own):
+        return False
     if quantity.bound == ">=" and _FUNDED.match(after):
         return False
     if quantity.sort == "money" and own.endswith("的"):  # 200平方米以上的15万元: a band, or a further one
@@ -397,6 +404,10 @@ def is_subsidy(setting: Setting, quantity: Quantity) -> bool:
     return quantity.sort == "money" and _is_grant(setting, quantity, own, after)
 
 
+_RAISED_STANDARD = re.compile(
+    r"(?:(?:补[贴助]|救助|资助|奖励|对应|上述|该)标准|补[贴助])(?:的)?(?:基础)?上?(?:再|可)?(?:上浮|增发|加发|提高)$"
+)
+_AVERAGE_PRICE = re.compile(r"平均(?:租金|价格|房价|单价|工资|成本|造价)[^,。;]{0,6}$")
 _GIVEN_BY_BANDS = re.compile(r"(?:给予|发放|予以)[^,。;]{0,12}(?:补贴|补助|奖励|奖补|资助)[,:]$")
 _FUNDED = re.compile(  # 每人每年不低于10元的标准安排专项资金: how much is to be set aside
     r"的?(?:标准|比例)?,?(?:足额|统筹|予以|列入|纳入)?(?:安排|列支|预算|筹集|筹措|落实|提取)[^,。;]{0,16}(?:资金|经费|预算|基金)"

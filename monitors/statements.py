@@ -474,6 +474,8 @@ def _tabular(reading: _Reading, quantities: Sequence[Quantity]) -> Iterable[_Sta
         kind, year = kinds.kind_in_table(entry, reading.genre, paragraph.mode, reading.year)
         if kind is None:
             continue
+        if kind == "progress" and not entry.reported and paragraph.start in reading.limits:
+            kind = "target"  # beside a day until which it is to be done
         bound = (
             "<="
             if kind == "subsidy" and kinds.limits(entry.head + entry.caption) and entry.quantity.bound == "="

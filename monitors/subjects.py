@@ -344,6 +344,8 @@ def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floo
     after = text[quantity.end : min(clause[1], ceiling)]
     if after.startswith("的") and len(after) > 3 and not re.match(r"的(?:目标|水平|比例|标准|要求|增速|速度)", after):
         return (tidy(after[1:])[:_LONGEST] + "占比").replace("率占比", "率")
+    if before in ("占比", "比例", "比重") and (closes := text.rfind(")", clause[0], quantity.start)) >= floor:
+        before = _before_brackets(text, closes) + before
     if quantity.tail - quantity.number == 3 and text.startswith("全覆盖", quantity.number):
         before = (before or "") + "覆盖率"
     if (
@@ -353,6 +355,13 @@ def subject_of_rate(text: str, quantity: Quantity, clause: tuple[int, int], floo
     ):
         before = _with_context(text, clause[0], before, last, "", floor)
     return _shorten(_under_head(text, clause, before)) or _fallback(text, clause)
+
+
+def _before_brackets(text: str, end: int) -> str:
+    """The noun that a bracket before `end` explains: 小户型 of 其中小户型(70平方米以下)占比."""
+    opens = text.rfind("(", max(0, end - 24), end)
+    noun = re.search(r"[一-鿿]{2,10}$", text[max(0, opens - 10) : opens]) if opens > 0 else None
+    return tidy(noun[0]) if noun else ""
 
 
 def changed(subject: str, change: str) -> str:
