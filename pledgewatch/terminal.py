@@ -251,7 +251,7 @@ def figure_text(figure: Mapping[str, Any]) -> str:
 def show_documents(documents: Sequence[StoredDocument]) -> None:
     table = _table("id", "published", "文号", "title")
     for document in documents:
-        title = Text(plain(document.title), "" if document.state == "live" else "strike")
+        title = Text(plain(document.title), "" if document.standing else "strike")
         table.add_row(str(document.id), str(document.published_on or "-"), plain(document.doc_number or "-"), title)
     console().print(table)
 
@@ -261,6 +261,9 @@ def show_history(document: StoredDocument, lines: Sequence[HistoryLine], zone: t
     out = console()
     out.print(Text(plain(document.title), "bold"))
     out.print(Text(plain(document.url), "dim"))
+    if document.repealed_by:
+        since = f" from {document.repealed_on} on" if document.repealed_on else ""
+        out.print(Text(f"repealed by document {document.repealed_by}{since}", "yellow"))
     table = _table("version", "found", "status", "measures", "")
     for line in lines:
         notes = ["baseline"] if line.baseline else []

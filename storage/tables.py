@@ -1,8 +1,8 @@
 """The tables. `migrations/` builds them; a test holds the two together.
 
-Some columns point at rows that are written after their own (`pages.last_capture_id`,
-`documents.latest_version_id`, `documents.repealed_by`, `sources.chain`): they carry no foreign key, because the two rows would need
-each other, and are written in the same transaction as what they name.
+Some columns point at rows that are written after their own (`pages.last_capture_id`, `documents.latest_version_id`,
+`documents.repealed_by`, `sources.chain`): they carry no foreign key, because the two rows would need each other, and
+are written in the same transaction as what they name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ pages = sa.Table(
     sa.Column("last_modified", Words),
     sa.Column("last_capture_id", Id),
     sa.Column("last_sha256", Sha256),  # of the last body that was judged "ok"
-    sa.Column("settled_sha256", Sha256),  # of the last body that was compared with the document
+    sa.Column("settled_sha256", Sha256),  # of the last body that was compared with the document; of a list, a mark
     sa.Column("last_fetched_at", Moment),
     sa.Column("last_audit_at", Moment),  # when the body was last sent in full
     sa.Column("gone_passes", sa.Integer, nullable=False, server_default="0"),

@@ -122,7 +122,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "latest": ("最新", "latest"),
     "shown_version": ("正在显示第 {n} 版，最新为第 {last} 版。", "This is version {n}; the latest is version {last}."),
     "to_latest": ("看最新版", "See the latest version"),
-    "fetched_at": ("取得时间", "Fetched"),
+    "created_at": ("发现时间", "Found"),
     "archived": ("存档原件", "Archived original"),
     "archived_copy": ("打开存档", "Open the archived copy"),
     "compare_before": ("与上一版比对", "Compare with the one before"),

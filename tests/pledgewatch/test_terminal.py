@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -188,3 +188,12 @@ def test_tables_say_why_in_the_service_s_language(
         assert [d["last_error"] for d in run("deliveries", "--json").lines] == ["answered HTTP 503"]
         [report] = run("check", "--json").lines
         assert report["error"].startswith("list: forbidden: ")
+
+
+def test_history_says_which_document_ended_this_one(run: Operator, archive: str) -> None:
+    with closing(open_database(archive)) as database, database.begin() as conn:
+        stock.add_source(conn)
+        old = stock.add_document(conn).mark.document_id
+        assert "repealed" not in run("history", old).out
+        documents.set_repealed(conn, old, 77, date(2026, 1, 1), ended=True)
+    assert "repealed by document 77 from 2026-01-01 on" in run("history", old).out
