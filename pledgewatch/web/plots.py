@@ -141,7 +141,8 @@ def ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
     >>> ticks(0, 72.1)
     (0.0, 20.0, 40.0, 60.0, 80.0)
     """
-    span = max((high - low) or abs(high), 1e-6)
+    # Numbers closer together than floats tell apart would all fall on one tick.
+    span = max((high - low) or abs(high), abs(low) * 1e-9, abs(high) * 1e-9, 1e-6)
     step = 10.0 ** math.floor(math.log10(span / max(most - 1, 1)))
     for size in (1, 2, 2.5, 5, 10, 20, 25, 50, 100):
         first, last = math.floor(low / (step * size) + 1e-9), math.ceil(high / (step * size) - 1e-9)
@@ -378,7 +379,7 @@ def side_by_side(bars: Sequence[Bar], unit: str, median: float | None, language:
     range, hollow marks where the row does not count; a line through all rows at `median`."""
     lows = [low for bar in bars for low, _, _ in bar.figures]
     highs = [high for bar in bars for _, high, _ in bar.figures]
-    values = ticks(min(0.0, *lows), max(highs), 4)
+    values = ticks(min(0.0, *lows), max(0.0, *highs), 4)
     height = ROW * len(bars) + 40
 
     def x(value: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pledgewatch.web.figures import description
@@ -216,6 +216,8 @@ def test_regions_have_a_row_each_and_the_median_a_line() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=40))
+@example([(-1e12, -999999999999.9999)])
+@example([(-5.0, -3.0)])
 def test_any_figures_of_regions_lie_inside(ends: list[tuple[float, float]]) -> None:
     bars = [Bar(f"{n}市", "x", "x", ((min(pair), max(pair), "/x"),)) for n, pair in enumerate(ends)]
     drawing = side_by_side(bars, "元", None, "zh")
