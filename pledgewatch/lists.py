@@ -15,7 +15,8 @@ import structlog
 from crawler.addresses import same_site
 from crawler.kinds import UnreadableFile, sniff
 from crawler.listing import ListRules, read_list, same_rows
-from pledgewatch.passes import LIST_TRIES, Listing, PatternError, matches
+from pledgewatch.passes import Listing
+from pledgewatch.patterns import PatternError, matches
 from pledgewatch.pipeline import Answer, Pipeline
 from pledgewatch.reader import content_type
 from pledgewatch.settings import Source
@@ -25,6 +26,9 @@ from storage.records import Capture, ListItem, ListPage
 from storage.sources import SourceState
 
 log = structlog.get_logger(__name__)
+
+#: Passes in which a further list page that fails is tried again. Until then its rows may yet come.
+LIST_TRIES = 3
 
 
 async def read_lists(pipeline: Pipeline, source: Source, state: SourceState, answer: Answer) -> Listing:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 
 from pledgewatch import health
+from pledgewatch.patterns import PatternError, matches
 from pledgewatch.pipeline import Answer, Errand, Pipeline, Visit
 from pledgewatch.reader import READER, list_mark, unread_mark
 from pledgewatch.settings import Source
@@ -33,12 +34,6 @@ VISITS_AT_ONCE = 8
 
 #: Blocked answers in a row after which a pass gives up: knocking on is what gets an address banned.
 BLOCKED_IN_A_ROW = 3
-
-#: For one pattern and one title; an honest pattern takes microseconds.
-PATTERN_SECONDS = 0.2
-
-#: Passes in which a further list page that fails is tried again. Until then its rows may yet come.
-LIST_TRIES = 3
 
 Progress = Callable[[int, int], None]
 
@@ -141,6 +136,8 @@ async def pass_over(pipeline: Pipeline, source: Source, report_progress: Progres
                 listing = await _visit_all(pipeline, source, listing, report, report_progress)
     except TimeoutError:
         listing = replace(listing, error=f"time-limit: the pass took longer than {pipeline.settings.crawl.pass_limit}")
+    except PatternError as error:  # on the title that a document gives itself, which may be another than its row's
+        listing = replace(listing, error=str(error))
     if listing.error:
         report.fail(listing.error)
         report.blocked += listing.blocked
@@ -178,28 +175,6 @@ def _mark(pipeline: Pipeline, source: Source, first: Answer) -> str | None:
     if not first.is_good or page.kind != "list" or page.document_id or page.source != source.id:
         return None
     return list_mark(source, first.sha256, first.capture, pipeline.configured)
-
-
-class PatternError(ValueError):
-    """A pattern of the configuration that would hold up all other work."""
-
-
-def matches(patterns: Sequence[str], title: str) -> bool:
-    """Whether one of the operator's patterns fits. This runs in the loop: one that backtracks for ever must not."""
-    if not patterns:
-        return False
-    import regex  # type: ignore[import-untyped]  # here: most sources name no pattern
-
-    for pattern in patterns:
-        try:
-            if regex.search(pattern, title, timeout=PATTERN_SECONDS):
-                return True
-        except TimeoutError as error:
-            told = f"pattern: {pattern[:80]!r} takes too long on a title; write it without one repetition in another"
-            raise PatternError(told) from error
-        except regex.error as error:  # a pattern of `re` that this engine reads otherwise
-            raise PatternError(f"pattern: {pattern[:80]!r}: {error}") from error
-    return False
 
 
 # --- documents -------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from crawler.files import UnreadableFile
 from crawler.listing import read_list, same_rows
 from pledgewatch.lists import is_document, list_rules, wanted
 from pledgewatch.mistakes import explain
-from pledgewatch.passes import PatternError
+from pledgewatch.patterns import PatternError
 from pledgewatch.pipeline import request_for, send
 from pledgewatch.reading import Original, content_type, detail_rules, measure, read_page
 from pledgewatch.releases import region_of
