@@ -150,7 +150,7 @@ def test_unchanged_pages_are_told_by_304_and_changed_ones_by_their_body(site: Si
 
 def test_bytes_that_are_known_to_be_good_are_not_judged_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Fetch(site.url("/a.html"), "s", known_sha256=hashlib.sha256(BYTES).hexdigest())
-    monkeypatch.setattr("crawler.fetch.judge", lambda **answer: pytest.fail("judged again"))
+    monkeypatch.setattr("crawler.judging.judge", lambda **answer: pytest.fail("judged again"))
     (capture,) = fetch(page)
     assert (capture.outcome, capture.body) == ("ok", BYTES)
 
