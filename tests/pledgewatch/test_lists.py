@@ -284,7 +284,7 @@ class Site:
         return [str(told).replace(world.site.url(""), "") for told in (*sorted(known), *sorted(events, key=str))]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.composite(_step)(), min_size=2, max_size=8))
 def test_nothing_is_told_otherwise_than_by_reading_every_list(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[str, str]]
