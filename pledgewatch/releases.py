@@ -384,9 +384,8 @@ def _revision_events(
     found: list[Event] = []
     declared = _status_step(older.document.status, newer.document.status)
     step = declared or ("restored" if came_back and newer.document.status not in ENDED else None)
-    if step and document.repealed_by is not None:
-        pass  # another document ended it, and that was told: what its own page says of it now is no news
-    elif step:
+    # Where another document ended it, that was told: what its own page says of it now is no news.
+    if step and document.repealed_by is None:
         reasons = ("status",) if declared else ()
         found += rules.document_events(occasion, step, measures=newer.measures, reasons=reasons)
     if set(fields) != {"status"} or not step:
