@@ -121,6 +121,29 @@ def test_a_source_takes_over_what_nobody_watches_any_more(tmp_path: Path, reads:
             assert {document.source for document in documents.list_documents(conn)} == {"city"}
 
 
+def test_a_source_that_comes_back_to_an_address_begins_anew(world: World, reads: list[str]) -> None:
+    """Another address begins another baseline, and a baseline reads its list."""
+    for path in ("/other.html", "/list.html"):
+        before, world.list_path = len(reads), path
+        world.show_list(path)
+        world.reconfigure()
+        world.check(2)
+        assert len(reads) == before + 1
+
+
+def test_a_list_that_two_sources_share_settles_for_the_one_whose_page_it_is(tmp_path: Path, reads: list[str]) -> None:
+    """What is found in the other one's documents could not take the mark back."""
+    with World(tmp_path) as world:
+        for n, slug in enumerate(SLUGS):
+            world.publish(slug, f"关于第{n}号提案的答复", [GRANT.format(n + 1)])
+        other = '[[sources]]\nid = "other"\nurl = "{}"\ninclude = ["第2号"]\n'
+        world.reconfigure('exclude = ["第2号"]\n' + other.format(world.site.url(world.list_path)))
+        world.check(2)
+        before = len(reads)
+        assert world.check(2).unchanged == 1
+        assert reads[before:] == ["other", "other"]
+
+
 def test_a_kill_amid_a_pass_leaves_no_list_settled(
     world: World, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
